@@ -1,0 +1,113 @@
+"""The one error tree. Every error states a fact, a stable code, and what a person can do about it."""
+
+
+class HyperCodeError(Exception):
+    """Base of all errors of ours: ``code`` is stable, ``message`` states the fact, ``hint`` what to do."""
+
+    code = "INTERNAL"
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class InvalidArgument(HyperCodeError):
+    """The caller sent something that does not fit; nothing was done."""
+
+    code = "INVALID_ARGUMENT"
+
+
+class NotFound(HyperCodeError):
+    """The named thing does not exist, or is not the caller's to see."""
+
+    code = "NOT_FOUND"
+
+
+class Conflict(HyperCodeError):
+    """The thing is in a state that rules this out."""
+
+    code = "CONFLICT"
+
+
+class Unauthenticated(HyperCodeError):
+    """No valid sign-in, token or key came with the call."""
+
+    code = "UNAUTHENTICATED"
+
+
+class PermissionDenied(HyperCodeError):
+    """Signed in, but the role is not enough."""
+
+    code = "PERMISSION_DENIED"
+
+
+class PolicyDenied(HyperCodeError):
+    """A policy rule forbids the call, or none allows it."""
+
+    code = "POLICY_DENIED"
+
+
+class PathOutside(HyperCodeError):
+    """A path leaves the workspace."""
+
+    code = "PATH_OUTSIDE"
+
+
+class RateLimited(HyperCodeError):
+    """Too many calls in too short a time."""
+
+    code = "RATE_LIMITED"
+
+
+class TimedOut(HyperCodeError):
+    """The work took longer than its limit and was stopped."""
+
+    code = "TIMEOUT"
+
+
+class Cancelled(HyperCodeError):
+    """A person stopped it."""
+
+    code = "CANCELLED"
+
+
+class TooLarge(HyperCodeError):
+    """Input or output is over its cap."""
+
+    code = "TOO_LARGE"
+
+
+class BudgetExceeded(HyperCodeError):
+    """The task's budget does not cover the next call."""
+
+    code = "BUDGET_EXCEEDED"
+
+
+class SandboxDown(HyperCodeError):
+    """The container engine or the sandbox is gone or does not answer."""
+
+    code = "SANDBOX_DOWN"
+
+
+class EnvironmentFailed(HyperCodeError):
+    """The project's environment could not be made; ``phase`` and ``log_tail`` say where and how."""
+
+    code = "ENVIRONMENT_FAILED"
+
+    def __init__(self, message: str, *, phase: str, log_tail: str = "", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.phase = phase
+        self.log_tail = log_tail
+
+
+class ModelFailed(HyperCodeError):
+    """The model's provider refused, failed or sent something unusable."""
+
+    code = "MODEL_FAILED"
+
+
+class Unavailable(HyperCodeError):
+    """A part of the platform that this needs is not running."""
+
+    code = "UNAVAILABLE"

@@ -1,0 +1,73 @@
+"""The words of a model call. No provider's types pass this door; ``providers.py`` alone knows theirs."""
+
+from typing import Any, Literal, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class ToolSpec(BaseModel):
+    """A tool as a model sees it; ``parameters`` is its JSON Schema."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    description: str
+    parameters: dict[str, Any]
+
+
+class RequestedCall(BaseModel):
+    """A tool call that the model asks for; ``id`` is unique in the run."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    tool: str
+    arguments: dict[str, Any]
+
+
+class Message(BaseModel):
+    """One message of the history. ``tool`` messages answer the call ``call_id`` of an assistant message."""
+
+    model_config = ConfigDict(frozen=True)
+
+    role: Literal["system", "user", "assistant", "tool"]
+    content: str
+    calls: list[RequestedCall] = Field(default_factory=list)
+    call_id: str | None = None
+    tool: str | None = None
+
+
+class ModelRequest(BaseModel):
+    """What a model is asked: its name, the history, the tools it may ask for.
+
+    ``run_key`` names the run, and ``turn`` the 1-based model call in it (what a scripted model answers by).
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    model: str
+    messages: list[Message]
+    tools: list[ToolSpec]
+    run_key: str
+    turn: int
+
+
+class ModelReply(BaseModel):
+    """What the model answered. ``cost_usd`` None means: no price is known for it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    text: str
+    calls: list[RequestedCall] = Field(default_factory=list)
+    model: str
+    tokens_in: int = 0
+    tokens_out: int = 0
+    cost_usd: float | None = None
+
+
+class Model(Protocol):
+    """Anything that answers a request; raises ModelFailed with a hint."""
+
+    async def complete(self, request: ModelRequest) -> ModelReply:
+        """Answer one request."""
+        ...

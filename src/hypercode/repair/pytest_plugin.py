@@ -1,0 +1,179 @@
+"""The pytest plugin: collect once, then run chosen tests in forked children on request."""
+
+from __future__ import annotations
+
+import base64
+import gc
+import importlib
+import importlib.util
+import marshal
+import os
+import sys
+import traceback
+from typing import Any, Dict, Iterator, List, Optional, Protocol, Set
+
+import pytest
+
+from .swap import LiveFunctions
+from .tracing import FileFilter, line_tracer
+from .trial import Emitter, Limits, Outcome, run_in_child
+
+MAX_FRAMES = 60
+MAX_MESSAGE = 4000
+
+
+class Wire(Protocol):
+    """Where requests come from and replies go to."""
+
+    def receive(self) -> Dict[str, Any]: ...
+
+    def send(self, record: Dict[str, Any]) -> None: ...
+
+
+def quiet_plugins() -> List[str]:
+    """Options that switch off plugins which would start processes or trace lines themselves."""
+    options: List[str] = []
+    if importlib.util.find_spec("pytest_cov") is not None:
+        options.append("--no-cov")
+    if importlib.util.find_spec("xdist") is not None:
+        options.append("-n0")
+    return options
+
+
+class ServePlugin:
+    """Takes over the test loop of one pytest session and serves requests until told to quit."""
+
+    def __init__(self, wire: Wire, root: str) -> None:
+        self.collect_errors: List[Dict[str, str]] = []
+        self._wire = wire
+        self._root = os.path.realpath(root)
+        self._items: List[pytest.Item] = []
+        self._reports: List[pytest.TestReport] = []
+        self._detail: Optional[Dict[str, Any]] = None
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Keep what could not be collected: the file and the last line of the error."""
+        if report.failed:
+            text = str(report.longrepr)
+            lines = [line.strip() for line in text.splitlines() if line.strip()]
+            last = next((line for line in reversed(lines) if line.startswith("E ")), "")
+            error = (last or (lines[-1] if lines else "unknown error")).lstrip("E ").strip()
+            self.collect_errors.append({"file": report.nodeid, "error": error[:400]})
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """Announce the collected tests and answer requests."""
+        self._items = list(session.items)
+        files = sorted({str(item.path) for item in self._items})
+        self._files = FileFilter(self._root, files)
+        self._live = LiveFunctions(self._root)
+        gc.collect()
+        gc.freeze()  # so that a collection in a child does not copy every page of the parent
+        tests = [{"id": item.nodeid, "file": self._relative(str(item.path))} for item in session.items]
+        self._wire.send({"reply": "collected", "tests": tests, "errors": self.collect_errors})
+        while True:
+            request = self._wire.receive()
+            if request["op"] == "quit":
+                return True
+            self._wire.send(self._answer(request))
+
+    def _answer(self, request: Dict[str, Any]) -> Dict[str, Any]:
+        if request["op"] == "import":
+            return {"reply": "import", "imported": self._import(request["modules"])}
+        outcome = self._run(request)
+        return {
+            "reply": "run",
+            "end": outcome.end,
+            "records": outcome.records,
+            "cpu_s": outcome.cpu_s,
+        }
+
+    def _relative(self, path: str) -> str:
+        return os.path.relpath(os.path.realpath(path), self._root).replace(os.sep, "/")
+
+    def _import(self, names: List[str]) -> List[str]:
+        """Import modules that tests import late, so that their functions can be swapped."""
+        gc.unfreeze()
+        imported: List[str] = []
+        for name in names:
+            try:
+                importlib.import_module(name)
+            except Exception:  # noqa: BLE001 - the project's code runs here and may raise anything
+                continue
+            imported.append(name)
+        self._live.refresh()
+        gc.freeze()
+        return imported
+
+    def _run(self, request: Dict[str, Any]) -> Outcome:
+        limits = Limits(request["wall_s"], request.get("after_failure_s", 1e9))
+        return run_in_child(lambda emit: self._work(request, emit), limits)
+
+    def _work(self, request: Dict[str, Any], emit: Emitter) -> None:
+        """In the child: swap the code, run the tests, tell the results one by one."""
+        known = set(sys.modules)
+        swap = request.get("swap")
+        if swap is not None:
+            code = marshal.loads(base64.b64decode(swap["code"]))
+            if not self._live.install(swap["path"], code):
+                emit({"swap": "impossible"})
+                return
+        tracer = line_tracer(self._files) if request.get("trace") else None
+        chosen: List[int] = request["tests"]
+        for position, index in enumerate(chosen):
+            following = chosen[position + 1] if position + 1 < len(chosen) else None
+            record = self._run_item(index, following, tracer)
+            emit(record)
+            if record["outcome"] == "failed" and request.get("stop_at_failure"):
+                return
+        emit({"modules": sorted(self._own_modules(known))})
+
+    def _run_item(self, index: int, following: Optional[int], tracer: Any) -> Dict[str, Any]:
+        item = self._items[index]
+        after = None if following is None else self._items[following]
+        self._reports = []
+        self._detail = None
+        if tracer is not None:
+            tracer.start()
+        item.ihook.pytest_runtest_protocol(item=item, nextitem=after)
+        record: Dict[str, Any] = {"test": index}
+        if tracer is not None:
+            lines = tracer.stop()
+            record["lines"] = {path: sorted(found) for path, found in lines.items()}
+        record["outcome"] = self._outcome()
+        record["s"] = sum(report.duration for report in self._reports)
+        if self._detail is not None and record["outcome"] == "failed":
+            record["detail"] = self._detail
+        return record
+
+    def _outcome(self) -> str:
+        if any(report.failed for report in self._reports):
+            return "failed"
+        if any(report.when == "call" and report.passed for report in self._reports):
+            return "passed"
+        return "skipped"
+
+    def _own_modules(self, known: Set[str]) -> Iterator[str]:
+        for name, module in list(sys.modules.items()):
+            filename = getattr(module, "__file__", None)
+            if name not in known and isinstance(filename, str) and self._files.relative(filename):
+                yield name
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Keep the reports of the test that runs now."""
+        self._reports.append(report)
+
+    def pytest_exception_interact(self, call: pytest.CallInfo[Any], report: Any) -> None:
+        """Keep the first error of the test: its type, message and the project's own frames."""
+        if self._detail is not None or call.excinfo is None:
+            return
+        frames = traceback.extract_tb(call.excinfo.tb)[-MAX_FRAMES:]
+        places = [(self._files.relative(f.filename), f.lineno) for f in frames]
+        crash = getattr(getattr(report, "longrepr", None), "reprcrash", None)
+        message = crash.message if crash is not None else str(call.excinfo.value)
+        self._detail = {
+            "type": type(call.excinfo.value).__name__,
+            "message": message[:MAX_MESSAGE],
+            "frames": [[path, line] for path, line in places if path],
+            "phase": call.when,
+        }

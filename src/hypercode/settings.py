@@ -1,0 +1,86 @@
+"""One typed Settings, read from ``HYPERCODE_``-prefixed variables, built once in cli/ and passed on."""
+
+import os
+import sys
+from pathlib import Path
+
+from pydantic import BaseModel, Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+def default_data_dir() -> Path:
+    """Where a platform that nobody configured keeps its data: root's under /var/lib, a person's under theirs."""
+    if os.name == "posix" and os.geteuid() == 0:
+        return Path("/var/lib/hypercode")
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "hypercode"
+    if os.name == "nt":
+        return Path(os.environ.get("LOCALAPPDATA", str(Path.home()))) / "hypercode"
+    return Path(os.environ.get("XDG_DATA_HOME", str(Path.home() / ".local/share"))) / "hypercode"
+
+
+class SandboxSettings(BaseModel):
+    """Containers. Sizes in MiB, CPU in cores, times in seconds."""
+
+    base_image: str = "python:3.13-slim"
+    memory_mb: int = 2048
+    cpus: float = 2.0
+    pids: int = 512
+    tmp_mb: int = 512
+    nofile: int = 4096
+    allowed_hosts: list[str] = Field(
+        default_factory=lambda: ["pypi.org", "files.pythonhosted.org", "registry.npmjs.org"]
+    )
+    build_timeout_s: float = 900.0
+
+
+class LlmSettings(BaseModel):
+    """Models. ``base_url`` serves ``openai-compatible:<name>`` and overrides a provider's own."""
+
+    base_url: str | None = None
+    api_key: SecretStr | None = None
+    timeout_s: float = 300.0
+    max_output_tokens: int = 8192
+    input_price_per_million: float | None = None
+    output_price_per_million: float | None = None
+
+
+class GatewaySettings(BaseModel):
+    """The one TCP listener."""
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    allowed_roots: list[Path] = Field(default_factory=list)
+    secure_cookies: bool = False
+
+
+class Settings(BaseSettings):
+    """Everything that can be configured; nested sections use ``__`` (HYPERCODE_SANDBOX__MEMORY_MB)."""
+
+    model_config = SettingsConfigDict(env_prefix="HYPERCODE_", env_nested_delimiter="__", extra="ignore")
+
+    data_dir: Path = Field(default_factory=default_data_dir)
+    database_url: str | None = None
+    log_level: str = "INFO"
+    sandbox: SandboxSettings = Field(default_factory=SandboxSettings)
+    llm: LlmSettings = Field(default_factory=LlmSettings)
+    gateway: GatewaySettings = Field(default_factory=GatewaySettings)
+
+    @property
+    def runtime_dir(self) -> Path:
+        """Unix sockets of the processes; short, since a socket's path holds 107 bytes."""
+        return self.data_dir / "run"
+
+    @property
+    def artifacts_dir(self) -> Path:
+        """Stored outputs by content hash."""
+        return self.data_dir / "artifacts"
+
+    @property
+    def keys_dir(self) -> Path:
+        """Keys of this instance, each file readable by its process's user only."""
+        return self.data_dir / "keys"
+
+    def socket(self, process: str) -> Path:
+        """The unix socket that a process (``sandboxd``, ``tools``, ``platform``, ``verifier``) listens on."""
+        return self.runtime_dir / f"{process}.sock"

@@ -1,0 +1,245 @@
+"""Every table of the platform. Postgres is the truth; all else can be lost and made again.
+
+Organisation and project ids stand on every row that belongs to one, from the first migration on.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    DateTime,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Text,
+    UniqueConstraint,
+    func,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+NAMING = {
+    "ix": "ix_%(column_0_label)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(naming_convention=NAMING)
+    type_annotation_map = {  # noqa: RUF012 - the shape SQLAlchemy asks for
+        datetime: DateTime(timezone=True),
+        dict[str, Any]: JSONB,
+        list[Any]: JSONB,
+        str: Text,
+    }
+
+
+class Stamped:
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class OrganisationRow(Stamped, Base):
+    __tablename__ = "organisations"
+    id: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str]
+
+
+class UserRow(Stamped, Base):
+    __tablename__ = "users"
+    id: Mapped[str] = mapped_column(primary_key=True)
+    organisation_id: Mapped[str] = mapped_column(ForeignKey("organisations.id"), index=True)
+    email: Mapped[str] = mapped_column(unique=True)
+    name: Mapped[str]
+    role: Mapped[str] = mapped_column(String(20))
+    password_hash: Mapped[str]
+
+
+class UserSessionRow(Stamped, Base):
+    """A signed-in browser; only the hash of its cookie is kept."""
+
+    __tablename__ = "user_sessions"
+    token_sha256: Mapped[str] = mapped_column(primary_key=True)
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    csrf_token: Mapped[str]
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class ApiTokenRow(Stamped, Base):
+    """A person's token for programs; only its hash is kept."""
+
+    __tablename__ = "api_tokens"
+    id: Mapped[str] = mapped_column(primary_key=True)
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    name: Mapped[str]
+    token_sha256: Mapped[str] = mapped_column(unique=True)
+    last_used_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+
+
+class InstanceRow(Base):
+    """Facts of this instance by key, such as the first-run link's hash."""
+
+    __tablename__ = "instance"
+    key: Mapped[str] = mapped_column(primary_key=True)
+    value: Mapped[dict[str, Any]]
+
+
+class ProjectRow(Stamped, Base):
+    __tablename__ = "projects"
+    id: Mapped[str] = mapped_column(primary_key=True)
+    organisation_id: Mapped[str] = mapped_column(ForeignKey("organisations.id"), index=True)
+    name: Mapped[str]
+    source_kind: Mapped[str] = mapped_column(String(20))
+    source: Mapped[str]
+    environment: Mapped[dict[str, Any]]
+    __table_args__ = (UniqueConstraint("organisation_id", "name"),)
+
+
+class TaskRow(Stamped, Base):
+    __tablename__ = "tasks"
+    id: Mapped[str] = mapped_column(primary_key=True)
+    organisation_id: Mapped[str] = mapped_column(ForeignKey("organisations.id"))
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"), index=True)
+    created_by: Mapped[str] = mapped_column(ForeignKey("users.id"))
+    prompt: Mapped[str]
+    model: Mapped[str]
+    routing: Mapped[str] = mapped_column(String(20))
+    checks: Mapped[list[Any]]
+    require: Mapped[str] = mapped_column(String(20))
+    budget: Mapped[dict[str, Any]]
+    include_dirty: Mapped[bool] = mapped_column(Boolean)
+    __table_args__ = (Index("ix_tasks_organisation_created", "organisation_id", "created_at"),)
+
+
+class RunRow(Stamped, Base):
+    __tablename__ = "runs"
+    id: Mapped[str] = mapped_column(primary_key=True)
+    organisation_id: Mapped[str] = mapped_column(ForeignKey("organisations.id"), index=True)
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"), index=True)
+    task_id: Mapped[str] = mapped_column(ForeignKey("tasks.id"), index=True)
+    parent_run_id: Mapped[str | None] = mapped_column(ForeignKey("runs.id"), index=True)
+    plan_item_id: Mapped[str | None]
+    goal: Mapped[str]
+    role: Mapped[str] = mapped_column(String(20))
+    model: Mapped[str]
+    status: Mapped[str] = mapped_column(String(20), index=True)
+    wait_reason: Mapped[str | None] = mapped_column(String(20))
+    error_code: Mapped[str | None]
+    error_message: Mapped[str | None]
+    workspace_id: Mapped[str] = mapped_column(unique=True)
+    sandbox_id: Mapped[str | None]
+    grant_token: Mapped[str]
+    base_commit: Mapped[str | None]
+    head_commit: Mapped[str | None]
+    frozen: Mapped[dict[str, Any] | None]
+    proof: Mapped[str | None] = mapped_column(String(20))
+    verified: Mapped[bool | None]
+    tokens_in: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    tokens_out: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    turns: Mapped[int] = mapped_column(Integer, server_default="0")
+    cost_usd: Mapped[float] = mapped_column(Float, server_default="0")
+    cancel_requested_at: Mapped[datetime | None]
+    started_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+
+
+class RunHeadRow(Base):
+    """The last seq given out in a run; locking this row orders the run's events."""
+
+    __tablename__ = "run_heads"
+    run_id: Mapped[str] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
+    seq: Mapped[int] = mapped_column(BigInteger)
+
+
+class RunEventRow(Base):
+    """An event. ``step_key`` and ``n`` make an append by a repeated step a no-op."""
+
+    __tablename__ = "run_events"
+    run_id: Mapped[str] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
+    seq: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    organisation_id: Mapped[str]
+    project_id: Mapped[str]
+    step_key: Mapped[str]
+    n: Mapped[int]
+    type: Mapped[str] = mapped_column(String(60))
+    payload: Mapped[dict[str, Any]]
+    at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+    __table_args__ = (UniqueConstraint("run_id", "step_key", "n"),)
+
+
+class PlanRow(Stamped, Base):
+    __tablename__ = "plans"
+    id: Mapped[str] = mapped_column(primary_key=True)
+    organisation_id: Mapped[str]
+    project_id: Mapped[str]
+    run_id: Mapped[str] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), index=True)
+    version: Mapped[int]
+    plan: Mapped[dict[str, Any]]
+    __table_args__ = (UniqueConstraint("run_id", "version"),)
+
+
+class ArtifactRow(Stamped, Base):
+    __tablename__ = "artifacts"
+    id: Mapped[str] = mapped_column(primary_key=True)
+    organisation_id: Mapped[str]
+    project_id: Mapped[str]
+    run_id: Mapped[str] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), index=True)
+    kind: Mapped[str] = mapped_column(String(20))
+    name: Mapped[str]
+    sha256: Mapped[str] = mapped_column(String(64))
+    size: Mapped[int] = mapped_column(BigInteger)
+    media_type: Mapped[str]
+    __table_args__ = (UniqueConstraint("run_id", "kind", "name"),)
+
+
+class AuditRow(Base):
+    """One decision and one outcome for each tool call, chained by hash within a run."""
+
+    __tablename__ = "audit"
+    run_id: Mapped[str] = mapped_column(primary_key=True)
+    seq: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    organisation_id: Mapped[str]
+    project_id: Mapped[str]
+    call_id: Mapped[str]
+    kind: Mapped[str] = mapped_column(String(10))
+    tool: Mapped[str]
+    arguments_sha256: Mapped[str] = mapped_column(String(64))
+    body: Mapped[dict[str, Any]]
+    at: Mapped[datetime]
+    previous_hash: Mapped[bytes] = mapped_column(LargeBinary(32))
+    hash: Mapped[bytes] = mapped_column(LargeBinary(32))
+    __table_args__ = (UniqueConstraint("run_id", "call_id", "kind"),)
+
+
+class AuditHeadRow(Base):
+    """The end of a run's audit chain; locking this row orders the chain."""
+
+    __tablename__ = "audit_heads"
+    run_id: Mapped[str] = mapped_column(primary_key=True)
+    seq: Mapped[int] = mapped_column(BigInteger)
+    hash: Mapped[bytes] = mapped_column(LargeBinary(32))
+
+
+class JournalRow(Base):
+    """A tool call by idempotency key: running, or done with its result. A key never runs twice."""
+
+    __tablename__ = "journal"
+    run_id: Mapped[str] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(primary_key=True)
+    organisation_id: Mapped[str]
+    project_id: Mapped[str]
+    tool: Mapped[str]
+    arguments_sha256: Mapped[str] = mapped_column(String(64))
+    state: Mapped[str] = mapped_column(String(10))
+    owner: Mapped[str]
+    result: Mapped[dict[str, Any] | None]
+    started_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    ended_at: Mapped[datetime | None]
