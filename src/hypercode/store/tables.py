@@ -243,3 +243,13 @@ class JournalRow(Base):
     result: Mapped[dict[str, Any] | None]
     started_at: Mapped[datetime] = mapped_column(server_default=func.now())
     ended_at: Mapped[datetime | None]
+
+
+class BaseResultRow(Stamped, Base):
+    """What a check reported on a tree in an image, by the hash of the three; it never changes."""
+
+    __tablename__ = "base_results"
+    key: Mapped[str] = mapped_column(String(64), primary_key=True)
+    organisation_id: Mapped[str]
+    project_id: Mapped[str]
+    report: Mapped[dict[str, Any]]
