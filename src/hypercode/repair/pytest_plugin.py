@@ -106,7 +106,12 @@ class ServePlugin:
         return imported
 
     def _run(self, request: Dict[str, Any]) -> Outcome:
-        limits = Limits(request["wall_s"], request.get("after_failure_s", 1e9))
+        unlimited = 1e9
+        limits = Limits(
+            request["wall_s"],
+            request.get("after_failure_s", unlimited),
+            request.get("stall_s", unlimited),
+        )
         return run_in_child(lambda emit: self._work(request, emit), limits)
 
     def _work(self, request: Dict[str, Any], emit: Emitter) -> None:

@@ -27,15 +27,18 @@ _PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 
 @dataclass
 class Limits:
-    """Wall limit, and an earlier one that counts once a first failure is known. In seconds."""
+    """Wall limit, an earlier one that counts once a first failure is known, and the longest
+    time without a new record. All in seconds.
+    """
 
     wall_s: float
     after_failure_s: float = 1e9
+    stall_s: float = 1e9
 
 
 @dataclass
 class Outcome:
-    """What a child reported. `end` is `done`, `timeout` or `crash`; CPU in seconds."""
+    """What a child reported. `end` is `done`, `timeout`, `stalled` or `crash`; CPU in seconds."""
 
     end: str
     records: List[Record] = field(default_factory=list)
@@ -152,18 +155,20 @@ def _parse(line: bytes) -> Record:
 
 def _supervise(child: int, reader: int, limits: Limits) -> Outcome:
     stream = _Stream()
-    started = time.monotonic()
+    started = latest = time.monotonic()
     exited = False
     while not stream.done:
-        elapsed = time.monotonic() - started
-        limit = limits.after_failure_s if stream.failed else limits.wall_s
-        if elapsed >= min(limit, limits.wall_s):
+        now = time.monotonic()
+        limit = min(limits.wall_s, limits.after_failure_s if stream.failed else limits.wall_s)
+        if now - started >= limit or now - latest >= limits.stall_s:
             _kill(child)
-            return Outcome("timeout", stream.records)
-        ready, _, _ = select.select([reader], [], [], min(_POLL_S, limits.wall_s - elapsed))
+            stalled = now - latest >= limits.stall_s
+            return Outcome("stalled" if stalled else "timeout", stream.records)
+        ready, _, _ = select.select([reader], [], [], min(_POLL_S, limit))
         data = os.read(reader, 1 << 16) if ready else b""
         if data:
             stream.feed(data)
+            latest = now
         elif ready or exited:
             break
         else:

@@ -1,0 +1,102 @@
+"""The unpatched suite: which tests fail, how long each takes, which lines the close ones run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Dict, List
+
+from .client import TestCase, TestServer
+from .localise import places_of
+from .validate import Suite
+
+MAX_TRACED_FAILING = 24
+MAX_TRACED_PASSING = 150
+# A test of which nothing was heard for this share of the budget counts as failed (it hangs).
+STALL_SHARE, STALL_MIN_S = 0.12, 1.5
+
+
+@dataclass
+class Baseline:
+    """The suite and the details (type, message, frames) of failing tests."""
+
+    suite: Suite
+    details: Dict[int, Dict[str, Any]] = field(default_factory=dict)
+    modules: List[str] = field(default_factory=list)
+    hanging: List[int] = field(default_factory=list)
+
+
+def select(tests: List[TestCase], wanted: List[str]) -> List[int]:
+    """Indexes of the tests that ids name: exactly, or a file, class or function of them."""
+    chosen: List[int] = []
+    for index, test in enumerate(tests):
+        for name in wanted:
+            longer = test.id.startswith((f"{name}::", f"{name}["))
+            if test.id == name or test.file == name or longer:
+                chosen.append(index)
+                break
+    return chosen
+
+
+class Measurer:
+    """Runs the unpatched tests in as few children as it can, within a share of the budget."""
+
+    def __init__(self, server: TestServer, count: int, budget_s: float) -> None:
+        self._server = server
+        self._stall_s = max(STALL_MIN_S, budget_s * STALL_SHARE)
+        self._budget_s = budget_s
+        self.result = Baseline(Suite(count))
+
+    def run(self, order: List[int], wall_s: float, after_failure_s: float) -> None:
+        """Run tests once, in order. One that hangs or ends the process counts as failed."""
+        left = list(order)
+        while left and wall_s > 0:
+            run = self._server.run(
+                left, wall_s, after_failure_s=after_failure_s, stall_s=self._stall_s
+            )
+            self._note(run.records)
+            self.result.modules += run.modules
+            left = left[len(run.records) :]
+            if run.end in ("timeout", "done") or not left:
+                return
+            hung = left.pop(0)
+            self._fail(hung, {"type": "Hang", "message": "no end", "frames": [], "phase": "call"})
+            self.result.hanging.append(hung)
+            wall_s -= self._stall_s if run.end == "stalled" else 0.0
+
+    def _note(self, records: List[Dict[str, Any]]) -> None:
+        suite = self.result.suite
+        for record in records:
+            test = record["test"]
+            suite.seconds[test] = record["s"]
+            if record["outcome"] == "failed":
+                self._fail(test, record.get("detail"))
+            else:
+                suite.passing.append(test)
+
+    def _fail(self, test: int, detail: Any) -> None:
+        self.result.suite.failing.append(test)
+        if detail is not None:
+            self.result.details[test] = detail
+
+    def trace(self, tests: List[TestCase], wall_s: float) -> None:
+        """Line coverage of failing tests and of passing ones, those of the same files first."""
+        suite = self.result.suite
+        failing = suite.failing[:MAX_TRACED_FAILING]
+        files = {tests[test].file for test in failing}
+        ranked = sorted(
+            suite.passing,
+            key=lambda test: (tests[test].file not in files, suite.seconds[test] > 0.5, test),
+        )
+        self._trace(failing, wall_s)
+        self._trace(ranked[:MAX_TRACED_PASSING], wall_s / 2)
+
+    def _trace(self, order: List[int], wall_s: float) -> None:
+        left = list(order)
+        while left:
+            stall_s = max(self._stall_s, 2.0)
+            run = self._server.run(left, wall_s, trace=True, stall_s=stall_s)
+            for record in run.records:
+                self.result.suite.coverage[record["test"]] = places_of(record["lines"])
+            left = left[len(run.records) + 1 :]
+            if run.end == "timeout":
+                return

@@ -1,0 +1,44 @@
+"""Which of several plausible patches to show first: small, general, and deleting nothing."""
+
+from __future__ import annotations
+
+import ast
+from typing import List, Set
+
+from .evidence import Evidence
+from .generate import Candidate
+
+# Templates that make a test pass by doing less: right now and then, wrong more often.
+_BLUNT = {
+    "condition-fixed": 1.2,
+    "statement-deleted": 0.7,
+    "call-dropped": 0.5,
+    "guard": 0.5,
+    "other-constant": 0.5,
+    "other-result": 0.4,
+    "condition-dropped": 0.4,
+    "jump-added": 0.3,
+}
+
+
+def score(candidate: Candidate, fixed: int, evidence: Evidence) -> float:
+    """Higher is better, at most 1 for each failing test fixed.
+
+    Taken off: the candidate's priority (cost and distance), calls that are gone, constants that
+    only the failing tests know (a patch that repeats the expected value), and blunt templates.
+    """
+    before, after = candidate.source.text, candidate.text
+    penalty = candidate.priority + _BLUNT.get(candidate.change.template, 0.0)
+    penalty += 0.6 * max(0, len(_calls(before)) - len(_calls(after)))
+    penalty += 0.8 * len(_constants(after) - _constants(before) & set(evidence.literals))
+    return round(fixed / (1.0 + 0.25 * penalty), 4)
+
+
+def _calls(text: str) -> List[str]:
+    return [ast.dump(node.func) for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)]
+
+
+def _constants(text: str) -> Set[str]:
+    nodes = ast.walk(ast.parse(text))
+    found = {repr(node.value) for node in nodes if isinstance(node, ast.Constant)}
+    return found - {"0", "1", "-1", "None", "True", "False", "''"}

@@ -1,0 +1,46 @@
+"""A plausible patch as the record that leaves the engine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import CodeType
+from typing import Any, Dict, List
+
+from .client import TestCase
+from .edits import anchored_edits, unified_diff
+from .generate import Candidate
+from .validate import Suite
+
+
+@dataclass
+class Patch:
+    """A candidate that made tests pass. `complete`: the whole suite has been run with it."""
+
+    candidate: Candidate
+    code: CodeType
+    score: float
+    fixed: List[int]
+    found_at: float
+    complete: bool = False
+
+
+def describe(patch: Patch, suite: Suite, tests: List[TestCase]) -> Dict[str, Any]:
+    """The patch as JSON: diff, exact edits, the template, a sentence, and what it fixes."""
+    candidate = patch.candidate
+    path, old, new = candidate.source.path, candidate.source.text, candidate.text
+    why = candidate.change.why
+    still = len(suite.failing) - len(patch.fixed)
+    return {
+        "path": path,
+        "start_line": candidate.change.line,
+        "diff": unified_diff(path, old, new),
+        "edits": anchored_edits(path, old, new),
+        "template": candidate.change.template,
+        "score": patch.score,
+        "explanation": f"In {path}, line {candidate.change.line}: {why}.",
+        "fixes": [tests[test].id for test in patch.fixed],
+        "suite": {
+            "passed": len(suite.passing) + len(patch.fixed),
+            "failed": still + len(suite.tolerated),
+        },
+    }

@@ -1,0 +1,252 @@
+"""The search: collect, localise, try candidates in order, validate, rank."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Callable, Dict, List, Optional, Set, Tuple
+
+from .baseline import Baseline, Measurer, select
+from .client import Collection, ServerDied, TestServer
+from .evidence import Evidence, gather
+from .generate import Candidate, Generator
+from .localise import suspiciousness
+from .report import Patch, describe
+from .swap import code_key, compile_unit, unit_span
+from .edits import apply
+from .rank import score
+from .validate import Validator
+
+Write = Callable[[Dict[str, Any]], None]
+PROGRESS_EVERY_S = 0.5
+BASELINE_SHARE, BASELINE_AFTER_FAILURE = 0.6, 0.25
+VALIDATION_SHARE = 0.3
+MAX_LATE = 20
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to repair. `tests` are pytest ids, `paths` globs relative to `root`."""
+
+    root: Path
+    tests: List[str]
+    paths: List[str]
+    budget_s: float
+    max_patches: int
+
+
+@dataclass
+class _State:
+    tried: int = 0
+    total: int = 0
+    reported_at: float = 0.0
+    seen: Set[Any] = field(default_factory=set)
+    late: List[Tuple[Candidate, Any]] = field(default_factory=list)
+
+
+class Search:
+    """One search for one project. `run` gives the result record."""
+
+    def __init__(self, options: Options, write: Write) -> None:
+        self._options = options
+        self._write = write
+        self._started = time.monotonic()
+        self._server = TestServer(options.root)
+        self._collection = Collection()
+        self._baseline: Baseline = Measurer(self._server, 0, 1.0).result
+        self._validator = Validator(self._server, self._baseline.suite)
+        self._evidence = Evidence()
+        self._state = _State()
+        self._patches: List[Patch] = []
+        self._server_cpu_s = 0.0
+
+    def elapsed(self) -> float:
+        """Wall seconds since the search began."""
+        return time.monotonic() - self._started
+
+    def close(self) -> None:
+        """End the test server."""
+        self._server.close()
+
+    def run(self) -> Dict[str, Any]:
+        """The whole search; the record of the result."""
+        self._progress("collect", "Collecting tests", force=True)
+        self._collection = self._server.collect(self._options.budget_s)
+        early = self._cannot_start()
+        if early is not None:
+            return early
+        self._measure()
+        if not self._baseline.suite.failing:
+            return self._nothing_fails()
+        if not self._baseline.suite.coverage:
+            return self.result("none", "The failing tests could not be traced.")
+        self._search()
+        self._validate()
+        return self._finish()
+
+    def _cannot_start(self) -> Optional[Dict[str, Any]]:
+        found = self._collection
+        if found.problem:
+            return self.result("collect_error", f"pytest could not start: {found.problem}")
+        if not found.tests and found.errors:
+            return self._collect_error()
+        if not found.tests:
+            words = "No tests were found. Add a test that shows the fault, or connect a model."
+            return self.result("no_failing_test", words)
+        return None
+
+    def _collect_error(self) -> Dict[str, Any]:
+        first = self._collection.errors[0]
+        words = f"{first['file']} could not be collected: {first['error']}"
+        return self.result("collect_error", words)
+
+    def _nothing_fails(self) -> Dict[str, Any]:
+        if self._collection.errors:
+            return self._collect_error()
+        words = "No test fails. Add a test that shows the fault, or connect a model."
+        if self._options.tests:
+            words = "None of the named tests fails."
+        return self.result("no_failing_test", words)
+
+    def _measure(self) -> None:
+        tests, budget = self._collection.tests, self._options.budget_s
+        self._progress("localise", f"Running {len(tests)} tests", force=True)
+        measurer = Measurer(self._server, len(tests), budget)
+        self._baseline = measurer.result
+        suite = measurer.result.suite
+        self._validator = Validator(self._server, suite)
+        wanted = select(tests, self._options.tests) if self._options.tests else []
+        if wanted:
+            measurer.run(wanted, BASELINE_SHARE * budget, BASELINE_SHARE * budget)
+        wanted_failing = list(suite.failing)
+        rest = [test for test in range(len(tests)) if test not in set(wanted)]
+        if not self._options.tests or wanted_failing:
+            measurer.run(rest, BASELINE_SHARE * budget, BASELINE_AFTER_FAILURE * budget)
+        if self._options.tests:
+            suite.tolerated = set(suite.failing) - set(wanted_failing)
+            suite.failing = wanted_failing
+        if not suite.failing:
+            return
+        self._server.preload(measurer.result.modules)
+        failing = len(suite.failing)
+        self._progress("localise", f"{failing} failing; tracing the lines they run", force=True)
+        measurer.trace(tests, max(2.0, 0.2 * budget))
+        ids = [tests[test].id for test in suite.failing]
+        details = [self._baseline.details[t] for t in suite.failing if t in self._baseline.details]
+        self._evidence = gather(self._options.root, ids, details)
+
+    def _search(self) -> None:
+        suite = self._baseline.suite
+        scores = suspiciousness(suite.coverage, set(suite.failing), self._evidence)
+        generator = Generator(self._options.root, self._evidence, self._options.paths)
+        candidates = generator.candidates(scores)
+        self._state.total = len(candidates)
+        self._progress("search", f"{len(candidates)} candidate edits", force=True)
+        for candidate in candidates:
+            if self._enough():
+                return
+            self._try(candidate)
+        late, self._state.late = self._state.late[:MAX_LATE], []
+        for candidate, code in late:
+            if self._enough():
+                return
+            self._judge(candidate, code, patient=True)
+
+    def _enough(self) -> bool:
+        elapsed = self.elapsed()
+        if len(self._patches) >= self._options.max_patches:
+            return True
+        reserve = min(VALIDATION_SHARE * self._options.budget_s, self._suite_s() * 1.5)
+        if elapsed > self._options.budget_s - reserve:
+            return True
+        return bool(self._patches) and elapsed > 2.0 * self._patches[0].found_at + 1.0
+
+    def _suite_s(self) -> float:
+        return self._baseline.suite.duration(list(self._baseline.suite.seconds))
+
+    def _try(self, candidate: Candidate) -> None:
+        if candidate.unit is None:
+            return
+        start, end = unit_span(candidate.source, candidate.unit)
+        end = max(end, candidate.change.span[1])
+        try:
+            text = apply(candidate.source.text[start:end], candidate.change.replacements, start)
+        except ValueError:
+            return
+        code = compile_unit(candidate.source, candidate.unit, text)
+        if code is None:
+            return
+        key = (candidate.source.path, code_key(code))
+        if key in self._state.seen:
+            return
+        self._state.seen.add(key)
+        self._judge(candidate, code, patient=False)
+
+    def _judge(self, candidate: Candidate, code: Any, patient: bool) -> None:
+        self._state.tried += 1
+        self._progress("search", f"Tried {self._state.tried} edits")
+        suite, path = self._baseline.suite, candidate.source.absolute
+        verdict = self._validator.try_failing(path, code, suite.failing, patient)
+        if verdict.late and not patient:
+            self._state.late.append((candidate, code))
+        if len(verdict.fixed) < len(suite.failing):
+            return
+        near = self._validator.near((candidate.source.path, candidate.change.line))
+        if self._validator.holds(path, code, near):
+            rest = [test for test in suite.passing if test not in set(near)]
+            quick = suite.duration(rest) < 0.1 * self._options.budget_s
+            if not quick or self._validator.holds(path, code, rest):
+                value = score(candidate, len(verdict.fixed), self._evidence)
+                patch = Patch(candidate, code, value, verdict.fixed, self.elapsed())
+                patch.complete = quick
+                self._patches.append(patch)
+
+    def _validate(self) -> None:
+        self._patches.sort(key=lambda patch: -patch.score)
+        suite = self._baseline.suite
+        kept: List[Patch] = []
+        for patch in self._patches:
+            if not patch.complete:
+                self._progress("validate", "Running the whole suite", force=True)
+                late = self.elapsed() > self._options.budget_s
+                if late and kept:
+                    break
+                path = patch.candidate.source.absolute
+                if not self._validator.holds(path, patch.code, suite.passing):
+                    continue
+            kept.append(patch)
+        self._patches = kept
+
+    def _finish(self) -> Dict[str, Any]:
+        if self._patches:
+            words = f"{len(self._patches)} small edits make the failing tests pass."
+            return self.result("found", words)
+        words = f"None of {self._state.tried} small edits makes the failing tests pass."
+        return self.result("none", words)
+
+    def result(self, status: str, message: str) -> Dict[str, Any]:
+        """The last record. `cpu_s` counts this process and all test processes."""
+        suite, tests = self._baseline.suite, self._collection.tests
+        self._server.close_process()
+        times = os.times()
+        cpu = times.user + times.system + times.children_user + times.children_system
+        return {
+            "type": "result",
+            "status": status,
+            "failing_tests": [tests[test].id for test in suite.failing],
+            "tried": self._state.tried,
+            "elapsed_s": round(self.elapsed(), 3),
+            "cpu_s": round(cpu, 3),
+            "patches": [describe(patch, suite, tests) for patch in self._patches],
+            "message": message,
+        }
+
+    def _progress(self, phase: str, message: str, force: bool = False) -> None:
+        now = time.monotonic()
+        if force or now - self._state.reported_at >= PROGRESS_EVERY_S:
+            self._state.reported_at = now
+            tried, total = self._state.tried, self._state.total
+            record = {"type": "progress", "phase": phase, "tried": tried, "of": total}
+            self._write({**record, "message": message})
