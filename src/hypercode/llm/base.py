@@ -16,17 +16,25 @@ class ToolSpec(BaseModel):
 
 
 class RequestedCall(BaseModel):
-    """A tool call that the model asks for; ``id`` is unique in the run."""
+    """A tool call that the model asks for; ``id`` is unique in the run.
+
+    ``malformed`` says what is wrong with arguments that were no JSON object; such a call is never carried out.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     id: str
     tool: str
     arguments: dict[str, Any]
+    malformed: str = ""
 
 
 class Message(BaseModel):
-    """One message of the history. ``tool`` messages answer the call ``call_id`` of an assistant message."""
+    """One message of the history. ``tool`` messages answer the call ``call_id`` of an assistant message.
+
+    ``data`` is the typed half of a tool's result, for models that are programs; language models read
+    ``content``. ``opaque`` is what a provider wants back unread with its own message (signed thinking).
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -35,6 +43,8 @@ class Message(BaseModel):
     calls: list[RequestedCall] = Field(default_factory=list)
     call_id: str | None = None
     tool: str | None = None
+    data: dict[str, Any] | None = None
+    opaque: str = ""
 
 
 class ModelRequest(BaseModel):
@@ -53,7 +63,10 @@ class ModelRequest(BaseModel):
 
 
 class ModelReply(BaseModel):
-    """What the model answered. ``cost_usd`` None means: no price is known for it."""
+    """What the model answered. ``cost_usd`` None means: no price is known for it.
+
+    ``opaque`` is to be sent back with this reply's message, see ``Message``.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -63,6 +76,7 @@ class ModelReply(BaseModel):
     tokens_in: int = 0
     tokens_out: int = 0
     cost_usd: float | None = None
+    opaque: str = ""
 
 
 class Model(Protocol):

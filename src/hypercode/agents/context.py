@@ -1,0 +1,107 @@
+"""The history that a model sees: a pinned, byte-stable beginning, then what happened, cut where it grows too long."""
+
+import json
+from typing import Any
+
+from hypercode.agents.contract import TaskContract
+from hypercode.agents.intent import ToolOutcome
+from hypercode.agents.profile import AgentProfile
+from hypercode.llm.base import Message, ModelReply, RequestedCall
+
+KEPT_RESULTS = 6
+BLOCK_FROM = 200
+
+
+class Context:
+    """Append-only between compactions, so that providers find the beginning in their caches."""
+
+    def __init__(self, profile: AgentProfile, contract: TaskContract) -> None:
+        self._profile = profile
+        self._pinned = [
+            Message(role="system", content=profile.system_prompt),
+            Message(role="user", content=contract.words()),
+        ]
+        self._history: list[Message] = []
+        self.compactions = 0
+
+    def messages(self) -> list[Message]:
+        """What to send now; compacts first when the history has outgrown its room."""
+        if _size(self._history) > self._profile.history_chars:
+            self.compact()
+        return [*self._pinned, *self._history]
+
+    def add_reply(self, reply: ModelReply, calls: list[RequestedCall]) -> None:
+        self._history.append(Message(role="assistant", content=reply.text, calls=calls, opaque=reply.opaque))
+
+    def add_result(self, call: RequestedCall, outcome: ToolOutcome) -> None:
+        text = cut(render(outcome), self._profile.result_chars)
+        self._history.append(
+            Message(role="tool", content=text, call_id=call.id, tool=call.tool, data=outcome.data)
+        )
+
+    def add_note(self, text: str) -> None:
+        self._history.append(Message(role="user", content=text))
+
+    def compact(self) -> None:
+        """Shorten older tool results to stubs; then, if need be, leave out whole turns from the beginning.
+
+        It goes down to half the room, so that the next ones are far apart. The pinned part is never touched.
+        """
+        self.compactions += 1
+        target = self._profile.history_chars // 2
+        results = [index for index, message in enumerate(self._history) if message.role == "tool"]
+        for index in results[:-KEPT_RESULTS]:
+            if _size(self._history) <= target:
+                return
+            self._history[index] = _stub(self._history[index])
+        while _size(self._history) > target and self._drop_oldest_turn():
+            pass
+
+    def _drop_oldest_turn(self) -> bool:
+        """Leave out the oldest reply with all that answers it; never the last one."""
+        replies = [index for index, message in enumerate(self._history) if message.role == "assistant"]
+        if len(replies) < 2:
+            return False
+        gap = Message(role="user", content="(Earlier turns were left out here to save room.)")
+        self._history[: replies[1]] = [gap]
+        return True
+
+
+def render(outcome: ToolOutcome) -> str:
+    """A result as a language model reads it: the text, then what only the typed half holds."""
+    head = outcome.text if outcome.ok else f"{outcome.code}: {outcome.text}"
+    rest: dict[str, Any] = {}
+    blocks: list[str] = []
+    for name, value in outcome.data.items():
+        if not isinstance(value, str) or (len(value) < BLOCK_FROM and "\n" not in value):
+            rest[name] = value
+        elif value.strip() and value.strip() not in outcome.text:
+            blocks.append(f"{name}:\n{value}")
+    if rest:
+        blocks.insert(0, json.dumps(rest, ensure_ascii=False, sort_keys=True))
+    return "\n\n".join(part for part in (head, *blocks) if part) or "(no output)"
+
+
+def cut(text: str, limit: int) -> str:
+    """The head and the tail of a text that is longer than the limit, with a word on what is missing."""
+    if len(text) <= limit:
+        return text
+    head = limit * 3 // 5
+    tail = limit - head
+    missing = len(text) - limit
+    return f"{text[:head]}\n[... {missing} characters left out ...]\n{text[-tail:]}"
+
+
+def _stub(message: Message) -> Message:
+    words = f"(The result of {message.tool} was left out to save room. Call it again if you need it.)"
+    if len(message.content) <= len(words):
+        return message
+    return message.model_copy(update={"content": words, "data": None})
+
+
+def _size(messages: list[Message]) -> int:
+    return sum(len(m.content) + len(m.opaque) + sum(_call_size(call) for call in m.calls) for m in messages)
+
+
+def _call_size(call: RequestedCall) -> int:
+    return len(json.dumps(call.arguments, ensure_ascii=False)) + len(call.tool)
