@@ -72,6 +72,20 @@ class Swap:
     code: CodeType
 
 
+@dataclass
+class Batch:
+    """Results of candidates run in one child: the failing tests each made pass, in order.
+
+    None for one that cannot be swapped in. When `end` is not `done`, the one after the last
+    ended it (by a crash or by running out of time). `spoilt`: a test that passes unpatched did
+    not any more, so the later results mean nothing.
+    """
+
+    end: str
+    passed: List[Optional[List[int]]]
+    spoilt: bool
+
+
 class TestServer:
     """One pytest process that has collected the suite and runs parts of it in forked children."""
 
@@ -164,14 +178,28 @@ class TestServer:
         """
         request: Dict[str, Any] = {"op": "run", "tests": tests, "wall_s": wall_s, **options}
         if swap is not None:
-            code = base64.b64encode(marshal.dumps(swap.code)).decode("ascii")
-            request["swap"] = {"path": swap.path, "code": code}
+            request["swap"] = _packed(swap)
         reply = self._ask(request)
         self.child_cpu_s += reply["cpu_s"]
         records = [entry for entry in reply["records"] if "test" in entry]
         modules = [name for entry in reply["records"] for name in entry.get("modules", [])]
         swapped = not any("swap" in entry for entry in reply["records"])
         return Run(reply["end"], records, modules, swapped)
+
+    def batch(self, swaps: List[Swap], tests: List[int], cpu_s: float, **options: Any) -> Batch:
+        """Try several swaps in one child, each with at most `cpu_s` of CPU.
+
+        Options: `canary` (a test that passes unpatched, or None) and `stop_at_failure`.
+        """
+        request = {"op": "batch", "tests": tests, "cpu_s": cpu_s, **options}
+        request["swaps"] = [_packed(swap) for swap in swaps]
+        request["wall_s"] = (cpu_s * 4 + 1.0) * (len(swaps) + 1)
+        request["stall_s"] = cpu_s * 4 + 1.0
+        reply = self._ask(request)
+        self.child_cpu_s += reply["cpu_s"]
+        passed = [entry.get("passed") for entry in reply["records"] if "candidate" in entry]
+        spoilt = any(entry.get("canary") is False for entry in reply["records"])
+        return Batch(reply["end"], passed, spoilt)
 
     def preload(self, modules: List[str]) -> None:
         """Import modules in the server that tests import only while they run."""
@@ -195,3 +223,8 @@ class TestServer:
         """End the server and remove its temporary files."""
         self.close_process()
         shutil.rmtree(self._temp, ignore_errors=True)
+
+
+def _packed(swap: Swap) -> Dict[str, str]:
+    code = base64.b64encode(marshal.dumps(swap.code)).decode("ascii")
+    return {"path": swap.path, "code": code}

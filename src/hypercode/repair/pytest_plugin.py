@@ -10,13 +10,14 @@ import marshal
 import os
 import sys
 import traceback
-from typing import Any, Dict, Iterator, List, Optional, Protocol, Set
+import unittest
+from typing import Any, Callable, Dict, Iterator, List, Optional, Protocol, Set, Tuple
 
 import pytest
 
-from .swap import LiveFunctions
+from .swap import LiveFunctions, Undo, clear_caches, restore
 from .tracing import FileFilter, line_tracer
-from .trial import Emitter, Limits, Outcome, run_in_child
+from .trial import Emitter, Limits, Outcome, limit_cpu, run_in_child
 
 MAX_FRAMES = 60
 MAX_MESSAGE = 4000
@@ -50,6 +51,7 @@ class ServePlugin:
         self._items: List[pytest.Item] = []
         self._reports: List[pytest.TestReport] = []
         self._detail: Optional[Dict[str, Any]] = None
+        self._brief = False
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Keep what could not be collected: the file and the last line of the error."""
@@ -80,7 +82,8 @@ class ServePlugin:
     def _answer(self, request: Dict[str, Any]) -> Dict[str, Any]:
         if request["op"] == "import":
             return {"reply": "import", "imported": self._import(request["modules"])}
-        outcome = self._run(request)
+        work = self._batch if request["op"] == "batch" else self._work
+        outcome = self._run(request, work)
         return {
             "reply": "run",
             "end": outcome.end,
@@ -105,22 +108,24 @@ class ServePlugin:
         gc.freeze()
         return imported
 
-    def _run(self, request: Dict[str, Any]) -> Outcome:
+    def _run(
+        self, request: Dict[str, Any], work: Callable[[Dict[str, Any], Emitter], None]
+    ) -> Outcome:
         unlimited = 1e9
         limits = Limits(
             request["wall_s"],
             request.get("after_failure_s", unlimited),
             request.get("stall_s", unlimited),
         )
-        return run_in_child(lambda emit: self._work(request, emit), limits)
+        return run_in_child(lambda emit: work(request, emit), limits)
 
     def _work(self, request: Dict[str, Any], emit: Emitter) -> None:
         """In the child: swap the code, run the tests, tell the results one by one."""
-        known = set(sys.modules)
+        self._brief = bool(request.get("brief"))
+        known = set() if self._brief else set(sys.modules)
         swap = request.get("swap")
         if swap is not None:
-            code = marshal.loads(base64.b64decode(swap["code"]))
-            if not self._live.install(swap["path"], code):
+            if self._install(swap) is None:
                 emit({"swap": "impossible"})
                 return
         tracer = line_tracer(self._files) if request.get("trace") else None
@@ -131,7 +136,46 @@ class ServePlugin:
             emit(record)
             if record["outcome"] == "failed" and request.get("stop_at_failure"):
                 return
-        emit({"modules": sorted(self._own_modules(known))})
+        if not self._brief:
+            emit({"modules": sorted(self._own_modules(known))})
+
+    def _install(self, swap: Dict[str, str]) -> Optional[Undo]:
+        return self._live.install(swap["path"], marshal.loads(base64.b64decode(swap["code"])))
+
+    def _batch(self, request: Dict[str, Any], emit: Emitter) -> None:
+        """In the child: several candidates one after the other, to share the cost of the fork.
+
+        A candidate may leave something behind (a changed global). So every success counts only
+        after a run of its own, and at the end a test that passes unpatched must still pass.
+        """
+        self._brief = True
+        for position, swap in enumerate(request["swaps"]):
+            limit_cpu(request["cpu_s"])
+            undo = self._install(swap)
+            record: Dict[str, Any] = {"candidate": position}
+            if undo is None:
+                emit({**record, "swap": "impossible"})
+                continue
+            ended = self._run_all(request["tests"], request["stop_at_failure"])
+            emit({**record, "passed": [test for test, passed in ended if passed]})
+            restore(undo)
+        if request["canary"] is not None:
+            limit_cpu(request["cpu_s"])
+            emit({"canary": self._run_all([request["canary"]], True)[0][1]})
+
+    def _run_all(self, tests: List[int], stop_at_failure: bool) -> List[Tuple[int, bool]]:
+        """Run tests and tear everything down after the last one that runs."""
+        clear_caches(self._live.caches)
+        ended: List[Tuple[int, bool]] = []
+        for position, test in enumerate(tests):
+            following = tests[position + 1] if position + 1 < len(tests) else None
+            passed = self._run_item(test, following, None)["outcome"] != "failed"
+            ended.append((test, passed))
+            if not passed and stop_at_failure and following is not None:
+                session: Any = self._items[test].session
+                session._setupstate.teardown_exact(None)
+                break
+        return ended
 
     def _run_item(self, index: int, following: Optional[int], tracer: Any) -> Dict[str, Any]:
         item = self._items[index]
@@ -164,13 +208,26 @@ class ServePlugin:
             if name not in known and isinstance(filename, str) and self._files.relative(filename):
                 yield name
 
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[Any]
+    ) -> Optional[pytest.TestReport]:
+        """In a trial only the outcome counts: a failure is not spelled out, which costs most."""
+        if not self._brief or call.excinfo is None:
+            return None
+        if isinstance(call.excinfo.value, (pytest.skip.Exception, unittest.SkipTest)):
+            return None
+        return pytest.TestReport(
+            item.nodeid, item.location, {}, "failed", "failed", call.when, duration=call.duration
+        )
+
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep the reports of the test that runs now."""
         self._reports.append(report)
 
     def pytest_exception_interact(self, call: pytest.CallInfo[Any], report: Any) -> None:
         """Keep the first error of the test: its type, message and the project's own frames."""
-        if self._detail is not None or call.excinfo is None:
+        if self._brief or self._detail is not None or call.excinfo is None:
             return
         frames = traceback.extract_tb(call.excinfo.tb)[-MAX_FRAMES:]
         places = [(self._files.relative(f.filename), f.lineno) for f in frames]

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from types import CodeType
 from typing import Any, Dict, List
 
-from .client import TestCase
+from .client import Swap, TestCase
 from .edits import anchored_edits, unified_diff
 from .generate import Candidate
 from .validate import Suite
@@ -17,7 +16,7 @@ class Patch:
     """A candidate that made tests pass. `complete`: the whole suite has been run with it."""
 
     candidate: Candidate
-    code: CodeType
+    swap: Swap
     score: float
     fixed: List[int]
     found_at: float

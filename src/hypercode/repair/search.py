@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Optional, Set, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Optional, Set, Tuple
 
 from .baseline import Baseline, Measurer, select
-from .client import Collection, ServerDied, TestServer
+from .client import Collection, Swap, TestServer
 from .evidence import Evidence, gather
 from .generate import Candidate, Generator
 from .localise import suspiciousness
@@ -17,9 +18,10 @@ from .report import Patch, describe
 from .swap import code_key, compile_unit, unit_span
 from .edits import apply
 from .rank import score
-from .validate import Validator
+from .validate import Validator, Verdict
 
 Write = Callable[[Dict[str, Any]], None]
+Trial = Tuple[Candidate, Swap]
 PROGRESS_EVERY_S = 0.5
 BASELINE_SHARE, BASELINE_AFTER_FAILURE = 0.6, 0.25
 VALIDATION_SHARE = 0.3
@@ -43,7 +45,7 @@ class _State:
     total: int = 0
     reported_at: float = 0.0
     seen: Set[Any] = field(default_factory=set)
-    late: List[Tuple[Candidate, Any]] = field(default_factory=list)
+    late: List[Trial] = field(default_factory=list)
 
 
 class Search:
@@ -139,20 +141,26 @@ class Search:
 
     def _search(self) -> None:
         suite = self._baseline.suite
+        self._validator = Validator(self._server, suite)
         scores = suspiciousness(suite.coverage, set(suite.failing), self._evidence)
         generator = Generator(self._options.root, self._evidence, self._options.paths)
         candidates = generator.candidates(scores)
         self._state.total = len(candidates)
         self._progress("search", f"{len(candidates)} candidate edits", force=True)
-        for candidate in candidates:
-            if self._enough():
-                return
-            self._try(candidate)
+        self._try_all(self._compiled(candidates), patient=False)
         late, self._state.late = self._state.late[:MAX_LATE], []
-        for candidate, code in late:
-            if self._enough():
+        self._try_all(iter(late), patient=True)
+
+    def _try_all(self, trials: Iterator[Trial], patient: bool) -> None:
+        while not self._enough():
+            batch = list(itertools.islice(trials, 1 if patient else self._validator.batch_size))
+            if not batch:
                 return
-            self._judge(candidate, code, patient=True)
+            verdicts = self._validator.try_failing([swap for _, swap in batch], patient)
+            self._state.tried += len(batch)
+            self._progress("search", f"Tried {self._state.tried} edits")
+            for trial, verdict in map(lambda *pair: pair, batch, verdicts):
+                self._judge(trial, verdict, patient)
 
     def _enough(self) -> bool:
         elapsed = self.elapsed()
@@ -166,42 +174,45 @@ class Search:
     def _suite_s(self) -> float:
         return self._baseline.suite.duration(list(self._baseline.suite.seconds))
 
-    def _try(self, candidate: Candidate) -> None:
+    def _compiled(self, candidates: List[Candidate]) -> Iterator[Trial]:
+        """Candidates that compile, each program once."""
+        for candidate in candidates:
+            swap = self._swap(candidate)
+            if swap is not None:
+                key = (swap.path, code_key(swap.code))
+                if key not in self._state.seen:
+                    self._state.seen.add(key)
+                    yield candidate, swap
+
+    def _swap(self, candidate: Candidate) -> Optional[Swap]:
         if candidate.unit is None:
-            return
+            return None
         start, end = unit_span(candidate.source, candidate.unit)
         end = max(end, candidate.change.span[1])
         try:
             text = apply(candidate.source.text[start:end], candidate.change.replacements, start)
         except ValueError:
-            return
+            return None
         code = compile_unit(candidate.source, candidate.unit, text)
-        if code is None:
-            return
-        key = (candidate.source.path, code_key(code))
-        if key in self._state.seen:
-            return
-        self._state.seen.add(key)
-        self._judge(candidate, code, patient=False)
+        return None if code is None else Swap(candidate.source.absolute, code)
 
-    def _judge(self, candidate: Candidate, code: Any, patient: bool) -> None:
-        self._state.tried += 1
-        self._progress("search", f"Tried {self._state.tried} edits")
-        suite, path = self._baseline.suite, candidate.source.absolute
-        verdict = self._validator.try_failing(path, code, suite.failing, patient)
+    def _judge(self, trial: Trial, verdict: Verdict, patient: bool) -> None:
+        candidate, swap = trial
+        suite = self._baseline.suite
         if verdict.late and not patient:
-            self._state.late.append((candidate, code))
+            self._state.late.append(trial)
         if len(verdict.fixed) < len(suite.failing):
             return
         near = self._validator.near((candidate.source.path, candidate.change.line))
-        if self._validator.holds(path, code, near):
-            rest = [test for test in suite.passing if test not in set(near)]
-            quick = suite.duration(rest) < 0.1 * self._options.budget_s
-            if not quick or self._validator.holds(path, code, rest):
-                value = score(candidate, len(verdict.fixed), self._evidence)
-                patch = Patch(candidate, code, value, verdict.fixed, self.elapsed())
-                patch.complete = quick
-                self._patches.append(patch)
+        if not self._validator.holds(swap, [*suite.failing, *near]):
+            return
+        rest = [test for test in suite.passing if test not in set(near)]
+        quick = suite.duration(rest) < 0.1 * self._options.budget_s
+        if not quick or self._validator.holds(swap, rest):
+            value = score(candidate, len(verdict.fixed), self._evidence)
+            self._patches.append(
+                Patch(candidate, swap, value, verdict.fixed, self.elapsed(), complete=quick)
+            )
 
     def _validate(self) -> None:
         self._patches.sort(key=lambda patch: -patch.score)
@@ -213,8 +224,7 @@ class Search:
                 late = self.elapsed() > self._options.budget_s
                 if late and kept:
                     break
-                path = patch.candidate.source.absolute
-                if not self._validator.holds(path, patch.code, suite.passing):
+                if not self._validator.holds(patch.swap, suite.passing):
                     continue
             kept.append(patch)
         self._patches = kept

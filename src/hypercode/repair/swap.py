@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import gc
 import os
 from types import CodeType, FunctionType
@@ -11,6 +12,8 @@ from typing import Any, Dict, Iterable, Iterator, List, Optional, Tuple
 from .source import SourceFile, Unit, future_flags
 
 CodeId = Tuple[str, int, str]
+Undo = List[Tuple[FunctionType, CodeType]]
+_CACHE = type(functools.lru_cache(len))
 
 
 def unit_span(source: SourceFile, unit: Unit) -> Tuple[int, int]:
@@ -88,13 +91,20 @@ class LiveFunctions:
         self._root = os.path.realpath(root) + os.sep
         self._by_code: Dict[CodeId, List[FunctionType]] = {}
         self._paths: Dict[str, str] = {}
+        self.caches: List[Any] = []
         self.refresh()
 
     def refresh(self) -> None:
         """Look again, after imports. Must run before `gc.freeze`, which hides objects."""
-        for candidate in gc.get_objects():
+        found = gc.get_objects()
+        for candidate in found:
             if type(candidate) is FunctionType:
                 self._add(candidate)
+        self.caches = [entry for entry in found if type(entry) is _CACHE and self._owns(entry)]
+
+    def _owns(self, cache: Any) -> bool:
+        code = getattr(cache.__wrapped__, "__code__", None)
+        return code is not None and self._real(code.co_filename).startswith(self._root)
 
     def _add(self, function: FunctionType) -> None:
         code = function.__code__
@@ -110,45 +120,56 @@ class LiveFunctions:
             self._paths[path] = os.path.realpath(path)
         return self._paths[path]
 
-    def install(self, path: str, code: CodeType) -> bool:
+    def install(self, path: str, code: CodeType) -> Optional[Undo]:
         """Give every function that runs the code at this place the new code.
 
-        False when no such function is alive or its closure has another shape; the caller then
-        has to import the module anew.
+        None when no such function is alive or its closure has another shape; the caller then
+        has to import the module anew. Otherwise what `restore` needs to take it back.
         """
         functions = self._find(path, code)
         if not functions:
-            return False
+            return None
         old = functions[0].__code__
-        if not all(self._fits(function.__code__, code) for function in functions):
-            return False
-        self._assign(functions, code)
-        self._install_nested(path, old, code)
-        return True
+        if not all(_fits(function.__code__, code) for function in functions):
+            return None
+        undo: Undo = []
+        _assign(functions, code, undo)
+        self._install_nested(path, old, code, undo)
+        return undo
 
     def _find(self, path: str, code: CodeType) -> List[FunctionType]:
-        key = (os.path.realpath(path), code.co_firstlineno, code.co_name)
+        key = (self._real(path), code.co_firstlineno, code.co_name)
         return self._by_code.get(key, [])
 
-    @staticmethod
-    def _fits(old: CodeType, new: CodeType) -> bool:
-        return old.co_freevars == new.co_freevars
-
-    @staticmethod
-    def _assign(functions: Iterable[FunctionType], code: CodeType) -> None:
-        for function in functions:
-            function.__code__ = code
-
-    def _install_nested(self, path: str, old: CodeType, new: CodeType) -> None:
+    def _install_nested(self, path: str, old: CodeType, new: CodeType, undo: Undo) -> None:
         """Closures made at import (a decorator's wrapper) hold the old nested code: swap it too."""
         after = list(nested(new))
         for position, inner in enumerate(nested(old)):
             if position >= len(after) or after[position].co_name != inner.co_name:
                 return
-            alive = [
-                function
-                for function in self._find(path, inner)
-                if self._fits(function.__code__, after[position])
-            ]
-            self._assign(alive, after[position])
-            self._install_nested(path, inner, after[position])
+            found = self._find(path, inner)
+            alive = [each for each in found if _fits(each.__code__, after[position])]
+            _assign(alive, after[position], undo)
+            self._install_nested(path, inner, after[position], undo)
+
+
+def _fits(old: CodeType, new: CodeType) -> bool:
+    return old.co_freevars == new.co_freevars
+
+
+def _assign(functions: Iterable[FunctionType], code: CodeType, undo: Undo) -> None:
+    for function in functions:
+        undo.append((function, function.__code__))
+        function.__code__ = code
+
+
+def restore(undo: Undo) -> None:
+    """Take an `install` back."""
+    for function, code in undo:
+        function.__code__ = code
+
+
+def clear_caches(caches: Iterable[Any]) -> None:
+    """Forget what `functools.lru_cache` kept, as it may come from other code."""
+    for cache in caches:
+        cache.cache_clear()

@@ -88,6 +88,13 @@ def run_in_child(work: Callable[[Emitter], None], limits: Limits) -> Outcome:
     return outcome
 
 
+def limit_cpu(seconds: float) -> None:
+    """End this process by SIGPROF once it has used so much more CPU. Unlike a wall limit it does
+    not hit code that is only slow because the machine is busy.
+    """
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+
+
 def _child(work: Callable[[Emitter], None], writer: int) -> None:
     os.setsid()
     emit = Emitter(writer)
@@ -174,24 +181,27 @@ def _supervise(child: int, reader: int, limits: Limits) -> Outcome:
         else:
             # A grandchild can hold the pipe open; read once more after the child has gone.
             exited = os.waitid(os.P_PID, child, _EXITED) is not None
-    _kill(child)
-    return Outcome("done" if stream.done else "crash", stream.records)
+    status = _kill(child)
+    if stream.done:
+        return Outcome("done", stream.records)
+    spent = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGPROF
+    return Outcome("timeout" if spent else "crash", stream.records)
 
 
 _EXITED = getattr(os, "WEXITED", 0) | getattr(os, "WNOHANG", 0) | getattr(os, "WNOWAIT", 0)
 
 
-def _kill(child: int) -> None:
-    """End the child and its group, then reap it."""
+def _kill(child: int) -> int:
+    """End the child and its group, then reap it. Its wait status."""
     for target in (os.killpg, os.kill):
         try:
             target(child, signal.SIGKILL)
         except (ProcessLookupError, PermissionError):
             continue
     try:
-        os.waitpid(child, 0)
+        return os.waitpid(child, 0)[1]
     except ChildProcessError:
-        return
+        return 0
 
 
 def children_of(process: int) -> Set[int]:

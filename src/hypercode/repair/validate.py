@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from types import CodeType
 from typing import Dict, List, Set
 
-from .client import Run, Swap, TestServer
+from .client import Swap, TestServer
 from .localise import Place
 
-# Limits of a trial: this many times what the tests took unpatched, plus a start-up allowance.
-FIRST_FACTOR, FIRST_EXTRA_S = 4.0, 0.25
+# CPU limits of a trial: this many times what the tests took unpatched, and a constant on top.
+FIRST_FACTOR, FIRST_EXTRA_S = 3.0, 0.08
 SECOND_FACTOR, SECOND_EXTRA_S = 12.0, 2.5
+MAX_BATCH = 16
+# Seconds of testing that one fork should carry; tests that take longer get a fork of their own.
+BATCH_S = 0.06
+MAX_FAILING_EACH = 12
 
 
 @dataclass
@@ -32,49 +35,65 @@ class Suite:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Result of the failing tests under a candidate."""
+    """What a candidate did to the failing tests: those it made pass, or why it gave no answer."""
 
-    fixed: List[int]
-    late: bool
+    fixed: List[int] = field(default_factory=list)
+    late: bool = False
     impossible: bool = False
 
 
 class Validator:
-    """Runs tests under swapped code. Counts what it tried."""
+    """Runs tests under swapped code."""
 
     def __init__(self, server: TestServer, suite: Suite) -> None:
         self._server = server
         self._suite = suite
+        self._canary = min(
+            suite.passing, key=lambda test: suite.seconds.get(test, 1e9), default=None
+        )
+        seconds = suite.duration(suite.failing)
+        self.batch_size = max(1, min(MAX_BATCH, int(BATCH_S / (seconds + 1e-4))))
 
-    def try_failing(self, path: str, code: CodeType, tests: List[int], patient: bool) -> Verdict:
-        """Run failing tests under new code. `late` means it ran out of time, not that it failed."""
-        stop = len(tests) > 12
-        run = self._run(path, code, tests, patient, stop_at_failure=stop)
-        if not run.swapped:
-            return Verdict([], late=False, impossible=True)
-        return Verdict(run.passed, run.end == "timeout" and not run.failed)
+    def try_failing(self, swaps: List[Swap], patient: bool = False) -> List[Verdict]:
+        """Run the failing tests under each of some swaps. One verdict each, in order."""
+        verdicts: List[Verdict] = []
+        while len(verdicts) < len(swaps):
+            verdicts += self._try_some(swaps[len(verdicts) :], patient)
+        return verdicts
 
-    def holds(self, path: str, code: CodeType, tests: List[int]) -> bool:
-        """True when none of these passing tests fails under the new code."""
+    def _try_some(self, swaps: List[Swap], patient: bool) -> List[Verdict]:
+        suite = self._suite
+        factor, extra = (SECOND_FACTOR, SECOND_EXTRA_S) if patient else (FIRST_FACTOR, FIRST_EXTRA_S)
+        tests = suite.failing
+        batch = self._server.batch(
+            swaps,
+            tests,
+            suite.duration(tests) * factor + extra,
+            canary=self._canary if len(swaps) > 1 else None,
+            stop_at_failure=len(tests) > MAX_FAILING_EACH,
+        )
+        if batch.spoilt:
+            self.batch_size = 1
+            return [verdict for swap in swaps for verdict in self._try_some([swap], patient)]
+        verdicts = [
+            Verdict(impossible=True) if passed is None else Verdict(passed)
+            for passed in batch.passed
+        ]
+        if len(verdicts) < len(swaps) and batch.end != "done":
+            verdicts.append(Verdict(late=batch.end in ("timeout", "stalled")))
+        return verdicts
+
+    def holds(self, swap: Swap, tests: List[int]) -> bool:
+        """True when every one of these tests passes under the new code, in a child of its own."""
         if not tests:
             return True
-        return self._run(path, code, tests, True, stop_at_failure=True).clean(len(tests))
-
-    def _run(
-        self, path: str, code: CodeType, tests: List[int], patient: bool, stop_at_failure: bool
-    ) -> Run:
-        seconds = self._suite.duration(tests)
-        limit = FIRST_FACTOR * seconds + FIRST_EXTRA_S
-        if patient:
-            limit = SECOND_FACTOR * seconds + SECOND_EXTRA_S
-        swap = Swap(path, code)
-        return self._server.run(tests, limit, swap, stop_at_failure=stop_at_failure)
+        limit = SECOND_FACTOR * self._suite.duration(tests) + SECOND_EXTRA_S
+        run = self._server.run(tests, limit, swap, stop_at_failure=True, brief=True)
+        return run.clean(len(tests))
 
     def near(self, place: Place) -> List[int]:
         """Passing tests whose coverage is known to include the line, quick ones first."""
         tests = [
-            test
-            for test in self._suite.passing
-            if place in self._suite.coverage.get(test, ())
+            test for test in self._suite.passing if place in self._suite.coverage.get(test, ())
         ]
         return sorted(tests, key=lambda test: self._suite.seconds.get(test, 0.0))
