@@ -1,7 +1,6 @@
 """The history that a model sees: a pinned, byte-stable beginning, then what happened, cut where it grows too long."""
 
 import json
-from typing import Any
 
 from hypercode.agents.contract import TaskContract
 from hypercode.agents.intent import ToolOutcome
@@ -9,7 +8,6 @@ from hypercode.agents.profile import AgentProfile
 from hypercode.llm.base import Message, ModelReply, RequestedCall
 
 KEPT_RESULTS = 6
-BLOCK_FROM = 200
 
 
 class Context:
@@ -35,9 +33,8 @@ class Context:
 
     def add_result(self, call: RequestedCall, outcome: ToolOutcome) -> None:
         text = cut(render(outcome), self._profile.result_chars)
-        self._history.append(
-            Message(role="tool", content=text, call_id=call.id, tool=call.tool, data=outcome.data)
-        )
+        answer = Message(role="tool", content=text, call_id=call.id, tool=call.tool)
+        self._history.append(answer.model_copy(update={"failed": not outcome.ok, "data": outcome.data}))
 
     def add_note(self, text: str) -> None:
         self._history.append(Message(role="user", content=text))
@@ -68,18 +65,9 @@ class Context:
 
 
 def render(outcome: ToolOutcome) -> str:
-    """A result as a language model reads it: the text, then what only the typed half holds."""
-    head = outcome.text if outcome.ok else f"{outcome.code}: {outcome.text}"
-    rest: dict[str, Any] = {}
-    blocks: list[str] = []
-    for name, value in outcome.data.items():
-        if not isinstance(value, str) or (len(value) < BLOCK_FROM and "\n" not in value):
-            rest[name] = value
-        elif value.strip() and value.strip() not in outcome.text:
-            blocks.append(f"{name}:\n{value}")
-    if rest:
-        blocks.insert(0, json.dumps(rest, ensure_ascii=False, sort_keys=True))
-    return "\n\n".join(part for part in (head, *blocks) if part) or "(no output)"
+    """A result as a language model reads it: the tool's text, with the code before it when it failed."""
+    text = outcome.text.strip("\n") or "(no output)"
+    return text if outcome.ok or text.startswith(outcome.code) else f"{outcome.code}: {text}"
 
 
 def cut(text: str, limit: int) -> str:

@@ -15,7 +15,7 @@ class AgentProfile(BaseModel):
     role: AgentRole
     system_prompt: str
     delegates: bool = False
-    result_chars: int = 24_000
+    result_chars: int = 32_000
     history_chars: int = 400_000
 
 

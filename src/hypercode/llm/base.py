@@ -32,8 +32,8 @@ class RequestedCall(BaseModel):
 class Message(BaseModel):
     """One message of the history. ``tool`` messages answer the call ``call_id`` of an assistant message.
 
-    ``data`` is the typed half of a tool's result, for models that are programs; language models read
-    ``content``. ``opaque`` is what a provider wants back unread with its own message (signed thinking).
+    ``failed`` marks a tool's error. ``data`` is the typed half of a tool's result, for models that are programs;
+    language models read ``content``. ``opaque`` is what a provider wants back unread with its own message (signed thinking).
     """
 
     model_config = ConfigDict(frozen=True)
@@ -43,6 +43,7 @@ class Message(BaseModel):
     calls: list[RequestedCall] = Field(default_factory=list)
     call_id: str | None = None
     tool: str | None = None
+    failed: bool = False
     data: dict[str, Any] | None = None
     opaque: str = ""
 
