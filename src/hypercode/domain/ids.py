@@ -17,6 +17,7 @@ PREFIXES = {
     "plan": "pln",
     "tool_call": "call",
     "request": "req",
+    "api_token": "tok",
 }
 
 Id = Annotated[str, StringConstraints(pattern=r"^[a-z]{3,4}_[0-9a-f]{32}$")]

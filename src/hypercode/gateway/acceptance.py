@@ -1,0 +1,201 @@
+"""Accepting a task: its row, its run, the run's grant, its place in the queue and its first event, in ONE
+transaction. Shared by the API and ``hypercode run``; knows no HTTP.
+"""
+
+import hashlib
+import re
+import shlex
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from hypercode.domain.attestation import Grade
+from hypercode.domain.budget import Budget
+from hypercode.domain.errors import Conflict, InvalidArgument, PermissionDenied, Unavailable
+from hypercode.domain.event import RunQueued
+from hypercode.domain.grant import Grant
+from hypercode.domain.ids import new_id
+from hypercode.domain.role import AgentRole, PersonRole
+from hypercode.domain.task import Routing
+from hypercode.events import log
+from hypercode.gateway.routing import Route, RoutingChoice, route
+from hypercode.policy import grants
+from hypercode.store.models import announced_models, default_model
+from hypercode.store.projects import get_project
+from hypercode.store.queue import enqueue_run
+from hypercode.store.runs import create_run, runs_of_task
+from hypercode.store.tables import ProjectRow, RunRow, TaskRow, UserRow
+from hypercode.store.tasks import create_task
+
+# Above the task's own wall time: a run may stand in the queue or wait for a person.
+GRANT_MARGIN = timedelta(days=2)
+MODEL_NAME = re.compile(r"builtin/repair|scripted:.+|(openai|anthropic|google|ollama|openai-compatible):\S+")
+MODEL_HINT = (
+    "Use builtin/repair, openai:NAME, anthropic:NAME, google:NAME, ollama:NAME, openai-compatible:NAME "
+    "or scripted:FILE."
+)
+
+
+def _argv_text(check: str) -> str:
+    try:
+        argv = shlex.split(check)
+    except ValueError as error:
+        raise ValueError(f"the check {check!r} can't be split into words: {error}") from None
+    if not argv:
+        raise ValueError("a check is empty")
+    return check
+
+
+CheckText = Annotated[str, StringConstraints(max_length=2000), AfterValidator(_argv_text)]
+
+
+class NewTask(BaseModel):
+    """What a person asks for. ``checks`` are commands without a shell; empty means: detect them."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    project_id: str
+    prompt: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100_000)]
+    model: Annotated[str, StringConstraints(max_length=300)] | None = None
+    routing: RoutingChoice = "auto"
+    checks: Annotated[list[CheckText], Field(max_length=20)] = Field(default_factory=list[str])
+    require: Grade = Grade.FIXED
+    budget: Budget = Field(default_factory=Budget)
+    include_dirty: bool = False
+
+
+class Accepted(BaseModel):
+    """The task stands, and its run is in the queue."""
+
+    task_id: str
+    run_id: str
+
+
+def read_grant_key(keys_dir: Path) -> str:
+    """Read the key that grants are minted with; only processes that accept tasks can."""
+    try:
+        return (keys_dir / "grant.key").read_text().strip()
+    except OSError as error:
+        raise Unavailable(
+            "This process can't read the grant key, so it can't accept tasks.",
+            hint=f"Check {keys_dir / 'grant.key'} ({error.strerror}).",
+        ) from error
+
+
+async def accept_task(
+    session: AsyncSession,
+    grant_key: str,
+    user: UserRow,
+    request: NewTask,
+    *,
+    idempotency_key: str | None = None,
+) -> Accepted:
+    """Create and enqueue everything in the caller's transaction; the same key gives the same answer."""
+    project = await get_project(session, user.organisation_id, request.project_id)
+    task_id = new_id("task")
+    if idempotency_key is not None:
+        task_id = _task_id_of(user.id, idempotency_key)
+        known = await _already_accepted(session, task_id, request)
+        if known is not None:
+            return known
+    model = await _checked_model(session, user, request.model)
+    chosen = route(request.prompt, request.routing, model)
+    task = await create_task(
+        session,
+        id=task_id,
+        project=project,
+        created_by=user.id,
+        prompt=request.prompt,
+        model=model,
+        routing=Routing(chosen.role.value),
+        checks=request.checks,
+        require=request.require,
+        budget=request.budget,
+        include_dirty=request.include_dirty,
+    )
+    run = await _begin_run(session, grant_key, task, project, chosen)
+    return Accepted(task_id=task.id, run_id=run.id)
+
+
+async def _begin_run(
+    session: AsyncSession, grant_key: str, task: TaskRow, project: ProjectRow, chosen: Route
+) -> RunRow:
+    run_id, workspace_id = new_id("run"), new_id("workspace")
+    grant = Grant(
+        organisation_id=task.organisation_id,
+        project_id=project.id,
+        task_id=task.id,
+        run_id=run_id,
+        workspace_id=workspace_id,
+        role=chosen.role,
+        expires_at=_grant_end(Budget.model_validate(task.budget)),
+    )
+    run = await create_run(
+        session,
+        id=run_id,
+        organisation_id=task.organisation_id,
+        project_id=project.id,
+        task_id=task.id,
+        parent_run_id=None,
+        plan_item_id=None,
+        goal=task.prompt,
+        role=chosen.role,
+        model=task.model,
+        workspace_id=workspace_id,
+        grant_token=grants.mint(grant_key, grant),
+    )
+    queued = RunQueued(
+        task_id=task.id,
+        role=AgentRole(run.role),
+        model=run.model,
+        prompt=task.prompt,
+        parent_run_id=None,
+        routed_by=chosen.routed_by,
+    )
+    await log.append(session, run, "queued", [queued])
+    await enqueue_run(session, run)
+    return run
+
+
+def _grant_end(budget: Budget) -> datetime:
+    wall = timedelta(seconds=min(budget.max_wall_s or 0, 30 * 86_400))
+    return datetime.now(UTC) + wall + GRANT_MARGIN
+
+
+def _task_id_of(user_id: str, idempotency_key: str) -> str:
+    digest = hashlib.sha256(f"{user_id}\0{idempotency_key}".encode()).hexdigest()
+    return f"tsk_{digest[:32]}"
+
+
+async def _already_accepted(session: AsyncSession, task_id: str, request: NewTask) -> Accepted | None:
+    # Two requests with one key at the same time: the second waits here for the first to commit.
+    await session.execute(text("SELECT pg_advisory_xact_lock(hashtext(:id))"), {"id": task_id})
+    task = await session.get(TaskRow, task_id)
+    if task is None:
+        return None
+    if (task.project_id, task.prompt) != (request.project_id, request.prompt):
+        raise Conflict(
+            "This Idempotency-Key was used for another task.", hint="Send a fresh key for a new task."
+        )
+    runs = await runs_of_task(session, task_id)
+    return Accepted(task_id=task_id, run_id=runs[0].id)
+
+
+async def _checked_model(session: AsyncSession, user: UserRow, name: str | None) -> str:
+    if name is None:
+        return await default_model(session)
+    if not MODEL_NAME.fullmatch(name):
+        raise InvalidArgument(f"{name!r} names no model.", hint=MODEL_HINT)
+    if name.startswith("scripted:") and user.role != PersonRole.ADMIN.value:
+        raise PermissionDenied(
+            "Only admins may run a scripted model: it reads a file on the worker's machine.",
+            hint="Choose another model.",
+        )
+    for entry in await announced_models(session):
+        if entry.name == name and not entry.available:
+            raise InvalidArgument(f"The model {name} can't be used now.", hint=entry.note)
+    return name

@@ -1,0 +1,76 @@
+"""The gateway's composition: routes, errors, and what they are given."""
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import lru_cache
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+
+from hypercode.events.live import LiveEvents
+from hypercode.events.live_notify import NotifyWakeUps
+from hypercode.events.log import RUN_EVENTS_CHANNEL
+from hypercode.gateway import api_tokens, artifacts, health, models, projects, runs, streams, tasks, users
+from hypercode.gateway.attempts import FailedAttempts
+from hypercode.gateway.deps import Parts
+from hypercode.gateway.errors import Problem, install_error_handlers
+from hypercode.gateway.openapi import document, operation_id
+from hypercode.gateway.request_log import RequestLog
+from hypercode.gateway.static_ui import StaticUi, ui_router
+from hypercode.settings import Settings
+from hypercode.store.artifacts import ArtifactStore
+from hypercode.store.database import Database
+
+DESCRIPTION = "A self-hosted AI coding platform: tasks, runs, their events and their proofs."
+RESOURCES = (users, api_tokens, projects, models, tasks, runs, streams, artifacts)
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+
+
+def create_app(settings: Settings, database: Database, *, ui: StaticUi | None = None) -> FastAPI:
+    """Make the gateway on a migrated database; nothing connects before the app starts."""
+    live = LiveEvents(database, NotifyWakeUps(database.url, RUN_EVENTS_CHANNEL))
+    parts = Parts(
+        settings=settings,
+        database=database,
+        artifacts=ArtifactStore(settings.artifacts_dir),
+        live=live,
+        failed_sign_ins=FailedAttempts(),
+    )
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
+        async with live:
+            yield
+
+    app = _routes(lifespan, ui or StaticUi())
+    app.state.parts = parts
+    return app
+
+
+def api_document() -> dict[str, Any]:
+    """Return the OpenAPI document; needs no settings and no database."""
+    return document(_routes(None, StaticUi()))
+
+
+def _routes(lifespan: Lifespan | None, ui: StaticUi) -> FastAPI:
+    app = FastAPI(
+        title="HyperCode",
+        version="1",
+        description=DESCRIPTION,
+        openapi_url="/api/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+        generate_unique_id_function=operation_id,
+        responses={"4XX": {"model": Problem, "description": "What went wrong, as problem+json"}},
+    )
+    api = APIRouter(prefix="/api/v1")
+    for resource in RESOURCES:
+        api.include_router(resource.router)
+    app.include_router(health.router)
+    app.include_router(api)
+    app.add_middleware(RequestLog)
+    install_error_handlers(app)
+    app.openapi = lru_cache(maxsize=1)(lambda: document(app))
+    app.include_router(ui_router(ui))
+    return app

@@ -1,0 +1,58 @@
+"""What endpoints are given: the parts of this process, one transaction a request, and who calls."""
+
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from typing import Annotated, cast
+
+from fastapi import Depends
+from sqlalchemy.ext.asyncio import AsyncSession
+from starlette.requests import HTTPConnection
+
+from hypercode.domain.errors import PermissionDenied
+from hypercode.domain.role import PersonRole
+from hypercode.events.live import LiveEvents
+from hypercode.gateway.attempts import FailedAttempts
+from hypercode.gateway.auth import Caller, identify
+from hypercode.settings import Settings
+from hypercode.store.artifacts import ArtifactStore
+from hypercode.store.database import Database
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the composition root made for this process."""
+
+    settings: Settings
+    database: Database
+    artifacts: ArtifactStore
+    live: LiveEvents
+    failed_sign_ins: FailedAttempts
+    heartbeat_s: float = 15.0
+
+
+def parts_of(connection: HTTPConnection) -> Parts:
+    return cast(Parts, connection.app.state.parts)
+
+
+AppParts = Annotated[Parts, Depends(parts_of)]
+
+
+async def _db_session(parts: AppParts) -> AsyncGenerator[AsyncSession]:
+    async with parts.database.transaction() as session:
+        yield session
+
+
+# "function": committed before the answer goes out, so that a 2xx is a promise kept.
+DbSession = Annotated[AsyncSession, Depends(_db_session, scope="function")]
+
+
+async def _caller(connection: HTTPConnection, session: DbSession) -> Caller:
+    return await identify(connection, session)
+
+
+CurrentCaller = Annotated[Caller, Depends(_caller)]
+
+
+def require_admin(caller: Caller, what: str) -> None:
+    if caller.user.role != PersonRole.ADMIN.value:
+        raise PermissionDenied(f"Only admins may {what}.", hint="Ask an admin of your organisation.")

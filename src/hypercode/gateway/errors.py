@@ -1,0 +1,157 @@
+"""Errors as problem+json (RFC 9457). The only place of the gateway that knows which status an error has."""
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
+
+from hypercode.domain.errors import HyperCodeError
+
+MEDIA_TYPE = "application/problem+json"
+
+STATUS_OF_CODE: dict[str, int] = {
+    "INVALID_ARGUMENT": 422,
+    "UNAUTHENTICATED": 401,
+    "PERMISSION_DENIED": 403,
+    "POLICY_DENIED": 403,
+    "PATH_OUTSIDE": 403,
+    "NOT_FOUND": 404,
+    "CONFLICT": 409,
+    "TOO_LARGE": 413,
+    "RATE_LIMITED": 429,
+    "BUDGET_EXCEEDED": 402,
+    "TIMEOUT": 504,
+    "CANCELLED": 409,
+    "SANDBOX_DOWN": 503,
+    "UNAVAILABLE": 503,
+}
+
+CODE_OF_STATUS: dict[int, str] = {
+    400: "INVALID_ARGUMENT",
+    404: "NOT_FOUND",
+    405: "METHOD_NOT_ALLOWED",
+    413: "TOO_LARGE",
+}
+
+
+class FieldProblem(BaseModel):
+    """What is wrong with one field; ``field`` is its path in the body or query, dotted."""
+
+    field: str
+    message: str
+
+
+class Problem(BaseModel):
+    """The body of every error answer. ``code`` is stable; ``hint`` says what a person can do."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    hint: str
+    request_id: str
+    errors: list[FieldProblem]
+
+
+def request_id_of(scope: Mapping[str, Any]) -> str:
+    return str(scope.get("state", {}).get("request_id", ""))
+
+
+def problem_response(
+    scope: Mapping[str, Any],
+    *,
+    status: int,
+    code: str,
+    detail: str,
+    hint: str = "",
+    errors: Sequence[FieldProblem] = (),
+) -> JSONResponse:
+    body = Problem(
+        type=f"urn:hypercode:problem:{code.lower()}",
+        title=HTTPStatus(status).phrase,
+        status=status,
+        detail=detail,
+        code=code,
+        hint=hint,
+        request_id=request_id_of(scope),
+        errors=list(errors),
+    )
+    headers = {"Retry-After": "60"} if status == 429 else None
+    return JSONResponse(body.model_dump(), status_code=status, media_type=MEDIA_TYPE, headers=headers)
+
+
+def error_response(scope: Mapping[str, Any], error: HyperCodeError) -> JSONResponse:
+    status = STATUS_OF_CODE.get(error.code, 500)
+    return problem_response(scope, status=status, code=error.code, detail=error.message, hint=error.hint)
+
+
+def internal_error_response(scope: Mapping[str, Any]) -> JSONResponse:
+    """Say that we failed and under which request id the log has it; never the trace."""
+    return problem_response(
+        scope,
+        status=500,
+        code="INTERNAL",
+        detail="The platform failed on this request.",
+        hint=f"Look for request id {request_id_of(scope)} in the gateway's log.",
+    )
+
+
+async def _on_hypercode_error(request: Request, error: Exception) -> JSONResponse:
+    if not isinstance(error, HyperCodeError):
+        raise error
+    return error_response(request.scope, error)
+
+
+async def _on_validation_error(request: Request, error: Exception) -> JSONResponse:
+    if not isinstance(error, RequestValidationError):
+        raise error
+    # The rejected input is left out on purpose: it may hold a password.
+    errors = [
+        FieldProblem(field=_field_name(problem["loc"]), message=_plain(problem["msg"]))
+        for problem in error.errors()
+    ]
+    first = errors[0] if errors else FieldProblem(field="body", message="is not valid")
+    return problem_response(
+        request.scope,
+        status=422,
+        code="INVALID_ARGUMENT",
+        detail=f"{first.field}: {first.message}",
+        hint="Correct the fields listed under errors.",
+        errors=errors,
+    )
+
+
+def _field_name(location: Sequence[str | int]) -> str:
+    parts = [str(part) for part in location]
+    if len(parts) > 1 and parts[0] in ("body", "query", "path", "header"):
+        parts = parts[1:]
+    return ".".join(parts)
+
+
+def _plain(message: str) -> str:
+    return message.removeprefix("Value error, ")
+
+
+async def _on_http_error(request: Request, error: Exception) -> JSONResponse:
+    if not isinstance(error, HTTPException):
+        raise error
+    response = problem_response(
+        request.scope,
+        status=error.status_code,
+        code=CODE_OF_STATUS.get(error.status_code, "HTTP_ERROR"),
+        detail=str(error.detail),
+    )
+    response.headers.update(error.headers or {})
+    return response
+
+
+def install_error_handlers(app: FastAPI) -> None:
+    app.add_exception_handler(HyperCodeError, _on_hypercode_error)
+    app.add_exception_handler(RequestValidationError, _on_validation_error)
+    app.add_exception_handler(HTTPException, _on_http_error)
