@@ -1,0 +1,87 @@
+"""The journal of tool calls by idempotency key: a key never runs twice."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from hypercode.store.audit import AuditedCall, append_audit, open_decisions
+from hypercode.store.tables import JournalRow
+
+RUNNING = "running"
+DONE = "done"
+UNKNOWN = "unknown"
+
+
+async def claim_key(session: AsyncSession, call: AuditedCall, key: str, owner: str) -> JournalRow | None:
+    """Take a key for this owner and return None, or return the row of the call that took it before."""
+    taken = await session.execute(
+        insert(JournalRow)
+        .values(
+            run_id=call.run_id,
+            key=key,
+            organisation_id=call.organisation_id,
+            project_id=call.project_id,
+            tool=call.tool,
+            arguments_sha256=call.arguments_sha256,
+            state=RUNNING,
+            owner=owner,
+        )
+        .on_conflict_do_nothing()
+        .returning(JournalRow.key)
+    )
+    if taken.scalar_one_or_none() is not None:
+        return None
+    return (
+        await session.execute(
+            select(JournalRow).where(JournalRow.run_id == call.run_id, JournalRow.key == key).with_for_update(),
+            execution_options={"populate_existing": True},
+        )
+    ).scalar_one()
+
+
+def reclaim_key(row: JournalRow, owner: str) -> None:
+    """Run a call again whose outcome is unknown; only for tools that may be repeated."""
+    row.state, row.owner, row.started_at, row.ended_at = RUNNING, owner, datetime.now(UTC), None
+
+
+async def close_key(
+    session: AsyncSession, run_id: str, key: str, owner: str, result: dict[str, Any] | None
+) -> None:
+    """Store the result of a call, None for unknown; a key that another owner has taken over stays as it is."""
+    await session.execute(
+        update(JournalRow)
+        .where(JournalRow.run_id == run_id, JournalRow.key == key, JournalRow.owner == owner)
+        .values(state=UNKNOWN if result is None else DONE, result=result, ended_at=datetime.now(UTC))
+    )
+
+
+async def read_key(session: AsyncSession, run_id: str, key: str) -> JournalRow | None:
+    """The journal's row of a key, fresh from the database."""
+    return await session.get(JournalRow, (run_id, key), populate_existing=True)
+
+
+async def reconcile(session: AsyncSession, owner: str) -> int:
+    """Say of every call that a dead owner left open that its outcome is unknown; return how many.
+
+    For one tools process at a time: every owner but the caller is taken for dead.
+    """
+    await session.execute(
+        update(JournalRow)
+        .where(JournalRow.state == RUNNING, JournalRow.owner != owner)
+        .values(state=UNKNOWN, ended_at=datetime.now(UTC))
+    )
+    decisions = await open_decisions(session, owner)
+    for decision in decisions:
+        call = AuditedCall(
+            run_id=decision.run_id,
+            organisation_id=decision.organisation_id,
+            project_id=decision.project_id,
+            call_id=decision.call_id,
+            tool=decision.tool,
+            arguments_sha256=decision.arguments_sha256,
+        )
+        await append_audit(session, call, "outcome", {"outcome": "unknown", "owner": owner})
+    return len(decisions)

@@ -1,0 +1,133 @@
+"""Runs in the database."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import func, select, text, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from hypercode.domain.errors import NotFound
+from hypercode.domain.role import AgentRole
+from hypercode.domain.run import Run, RunStatus, WaitReason
+from hypercode.store.tables import RunRow, TaskRow
+
+RUN_CONTROL_CHANNEL = "run_control"
+
+
+async def create_run(
+    session: AsyncSession,
+    *,
+    id: str,
+    organisation_id: str,
+    project_id: str,
+    task_id: str,
+    parent_run_id: str | None,
+    plan_item_id: str | None,
+    goal: str,
+    role: AgentRole,
+    model: str,
+    workspace_id: str,
+    grant_token: str,
+) -> RunRow:
+    row = RunRow(
+        id=id,
+        organisation_id=organisation_id,
+        project_id=project_id,
+        task_id=task_id,
+        parent_run_id=parent_run_id,
+        plan_item_id=plan_item_id,
+        goal=goal,
+        role=role.value,
+        model=model,
+        status=RunStatus.QUEUED.value,
+        workspace_id=workspace_id,
+        grant_token=grant_token,
+        created_at=datetime.now(UTC),
+        tokens_in=0,
+        tokens_out=0,
+        turns=0,
+        cost_usd=0.0,
+    )
+    session.add(row)
+    await session.flush()
+    return row
+
+
+async def get_run(session: AsyncSession, run_id: str) -> RunRow:
+    row = await session.get(RunRow, run_id)
+    if row is None:
+        raise NotFound(f"There is no run {run_id}.")
+    return row
+
+
+async def get_task_of(session: AsyncSession, run: RunRow) -> TaskRow:
+    row = await session.get(TaskRow, run.task_id)
+    if row is None:
+        raise NotFound(f"There is no task {run.task_id}.")
+    return row
+
+
+async def runs_of_task(session: AsyncSession, task_id: str) -> list[RunRow]:
+    rows = await session.scalars(
+        select(RunRow).where(RunRow.task_id == task_id).order_by(RunRow.created_at, RunRow.id)
+    )
+    return list(rows)
+
+
+async def children_of(session: AsyncSession, run_id: str) -> list[RunRow]:
+    rows = await session.scalars(
+        select(RunRow).where(RunRow.parent_run_id == run_id).order_by(RunRow.created_at, RunRow.id)
+    )
+    return list(rows)
+
+
+async def update_run(session: AsyncSession, run_id: str, **values: Any) -> None:
+    await session.execute(update(RunRow).where(RunRow.id == run_id).values(**values))
+
+
+async def request_cancel(session: AsyncSession, run_id: str) -> bool:
+    """Ask for a run and all its descendants to stop; False when it had ended already."""
+    tree = select(RunRow.id).where(RunRow.id == run_id).cte("tree", recursive=True)
+    tree = tree.union_all(select(RunRow.id).join(tree, RunRow.parent_run_id == tree.c.id))
+    asked = await session.execute(
+        update(RunRow)
+        .where(
+            RunRow.id.in_(select(tree.c.id)),
+            RunRow.ended_at.is_(None),
+            RunRow.cancel_requested_at.is_(None),
+        )
+        .values(cancel_requested_at=func.now())
+        .returning(RunRow.id)
+    )
+    ids = list(asked.scalars())
+    for id_ in ids:
+        await session.execute(
+            text("SELECT pg_notify(:channel, :id)"), {"channel": RUN_CONTROL_CHANNEL, "id": id_}
+        )
+    return bool(ids)
+
+
+def to_domain(row: RunRow) -> Run:
+    return Run(
+        id=row.id,
+        organisation_id=row.organisation_id,
+        project_id=row.project_id,
+        task_id=row.task_id,
+        parent_run_id=row.parent_run_id,
+        role=AgentRole(row.role),
+        model=row.model,
+        status=RunStatus(row.status),
+        wait_reason=WaitReason(row.wait_reason) if row.wait_reason else None,
+        error_code=row.error_code,
+        error_message=row.error_message,
+        base_commit=row.base_commit,
+        workspace_id=row.workspace_id,
+        proof=row.proof,
+        verified=row.verified,
+        cost_usd=row.cost_usd,
+        tokens_in=row.tokens_in,
+        tokens_out=row.tokens_out,
+        created_at=row.created_at,
+        started_at=row.started_at,
+        ended_at=row.ended_at,
+    )
