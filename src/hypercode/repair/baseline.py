@@ -10,6 +10,7 @@ from .localise import places_of
 from .validate import Suite
 
 MAX_TRACED_FAILING = 24
+MAX_TRACED_HANGING = 2
 MAX_TRACED_PASSING = 150
 # A test of which nothing was heard for this share of the budget counts as failed (it hangs).
 STALL_SHARE, STALL_MIN_S = 0.12, 1.5
@@ -61,7 +62,11 @@ class Measurer:
             hung = left.pop(0)
             self._fail(hung, {"type": "Hang", "message": "no end", "frames": [], "phase": "call"})
             self.result.hanging.append(hung)
-            wall_s -= self._stall_s if run.end == "stalled" else 0.0
+            if run.end == "stalled":
+                wall_s -= self._stall_s
+                # Once one test hangs others likely do; do not wait as long for them.
+                slowest = max(self.result.suite.seconds.values(), default=0.0)
+                self._stall_s = min(self._stall_s, max(0.6, 5 * slowest))
 
     def _note(self, records: List[Dict[str, Any]]) -> None:
         suite = self.result.suite
@@ -81,7 +86,8 @@ class Measurer:
     def trace(self, tests: List[TestCase], wall_s: float) -> None:
         """Line coverage of failing tests and of passing ones, those of the same files first."""
         suite = self.result.suite
-        failing = suite.failing[:MAX_TRACED_FAILING]
+        calm = [test for test in suite.failing if test not in self.result.hanging]
+        failing = (calm + self.result.hanging[:MAX_TRACED_HANGING])[:MAX_TRACED_FAILING]
         files = {tests[test].file for test in failing}
         ranked = sorted(
             suite.passing,
@@ -93,10 +99,11 @@ class Measurer:
     def _trace(self, order: List[int], wall_s: float) -> None:
         left = list(order)
         while left:
-            stall_s = max(self._stall_s, 2.0)
+            stall_s = max(self._stall_s, 6.0)
             run = self._server.run(left, wall_s, trace=True, stall_s=stall_s)
             for record in run.records:
                 self.result.suite.coverage[record["test"]] = places_of(record["lines"])
-            left = left[len(run.records) + 1 :]
+            told = run.records and run.end == "crash" and run.records[-1]["s"] == 0.0
+            left = left[len(run.records) + (0 if told else 1) :]
             if run.end == "timeout":
                 return

@@ -66,10 +66,10 @@ class Run:
 
 @dataclass(frozen=True)
 class Swap:
-    """New code for one function of a file (absolute path)."""
+    """New code for functions of a file (absolute path), by the line each began at unpatched."""
 
     path: str
-    code: CodeType
+    codes: Tuple[Tuple[int, CodeType], ...]
 
 
 @dataclass
@@ -226,5 +226,5 @@ class TestServer:
 
 
 def _packed(swap: Swap) -> Dict[str, str]:
-    code = base64.b64encode(marshal.dumps(swap.code)).decode("ascii")
-    return {"path": swap.path, "code": code}
+    codes = base64.b64encode(marshal.dumps(list(swap.codes))).decode("ascii")
+    return {"path": swap.path, "codes": codes}

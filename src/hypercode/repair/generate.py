@@ -37,12 +37,26 @@ DISTANCE_COST = 2.0
 
 @dataclass(frozen=True)
 class Candidate:
-    """A change of one file; `unit` is the function it lies in, None when outside every one."""
+    """A change of one file; `unit` is the function it lies in, None when outside every one.
+
+    A second change of a file that another candidate has changed already has that one as `base`.
+    """
 
     source: SourceFile
     change: Change
     unit: Optional[Unit]
     priority: float
+    base: Optional[Candidate] = None
+
+    @property
+    def original(self) -> SourceFile:
+        """The file before every change."""
+        return self.base.original if self.base else self.source
+
+    @property
+    def changes(self) -> List[Change]:
+        """The changes in the order they are made."""
+        return [*(self.base.changes if self.base else []), self.change]
 
     @property
     def text(self) -> str:

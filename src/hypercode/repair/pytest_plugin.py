@@ -8,6 +8,7 @@ import importlib
 import importlib.util
 import marshal
 import os
+import signal
 import sys
 import traceback
 import unittest
@@ -21,6 +22,7 @@ from .trial import Emitter, Limits, Outcome, limit_cpu, run_in_child
 
 MAX_FRAMES = 60
 MAX_MESSAGE = 4000
+TRACE_CPU_S = 2.0
 
 
 class Wire(Protocol):
@@ -128,6 +130,7 @@ class ServePlugin:
             if self._install(swap) is None:
                 emit({"swap": "impossible"})
                 return
+        self._emit = emit
         tracer = line_tracer(self._files) if request.get("trace") else None
         chosen: List[int] = request["tests"]
         for position, index in enumerate(chosen):
@@ -140,7 +143,14 @@ class ServePlugin:
             emit({"modules": sorted(self._own_modules(known))})
 
     def _install(self, swap: Dict[str, str]) -> Optional[Undo]:
-        return self._live.install(swap["path"], marshal.loads(base64.b64decode(swap["code"])))
+        undo: Undo = []
+        for line, code in marshal.loads(base64.b64decode(swap["codes"])):
+            done = self._live.install(swap["path"], line, code)
+            if done is None:
+                restore(undo)
+                return None
+            undo += done
+        return undo
 
     def _batch(self, request: Dict[str, Any], emit: Emitter) -> None:
         """In the child: several candidates one after the other, to share the cost of the fork.
@@ -183,6 +193,7 @@ class ServePlugin:
         self._reports = []
         self._detail = None
         if tracer is not None:
+            self._tell_if_endless(index, tracer)
             tracer.start()
         item.ihook.pytest_runtest_protocol(item=item, nextitem=after)
         record: Dict[str, Any] = {"test": index}
@@ -194,6 +205,17 @@ class ServePlugin:
         if self._detail is not None and record["outcome"] == "failed":
             record["detail"] = self._detail
         return record
+
+    def _tell_if_endless(self, index: int, tracer: Any) -> None:
+        """A traced test that never ends still tells its lines before its process goes."""
+
+        def tell(signum: int, frame: Any) -> None:
+            found = {path: sorted(lines) for path, lines in tracer.stop().items()}
+            self._emit({"test": index, "lines": found, "outcome": "failed", "s": 0.0})
+            os._exit(0)
+
+        signal.signal(signal.SIGPROF, tell)
+        limit_cpu(TRACE_CPU_S)
 
     def _outcome(self) -> str:
         if any(report.failed for report in self._reports):

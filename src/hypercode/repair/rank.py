@@ -27,8 +27,10 @@ def score(candidate: Candidate, fixed: int, evidence: Evidence) -> float:
     Taken off: the candidate's priority (cost and distance), calls that are gone, constants that
     only the failing tests know (a patch that repeats the expected value), and blunt templates.
     """
-    before, after = candidate.source.text, candidate.text
-    penalty = candidate.priority + _BLUNT.get(candidate.change.template, 0.0)
+    before, after = candidate.original.text, candidate.text
+    changes = candidate.changes
+    penalty = candidate.priority + sum(_BLUNT.get(each.template, 0.0) for each in changes)
+    penalty += 1.0 * (len(changes) - 1)
     penalty += 0.6 * max(0, len(_calls(before)) - len(_calls(after)))
     penalty += 0.8 * len(_constants(after) - _constants(before) & set(evidence.literals))
     return round(fixed / (1.0 + 0.25 * penalty), 4)

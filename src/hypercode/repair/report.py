@@ -26,17 +26,18 @@ class Patch:
 def describe(patch: Patch, suite: Suite, tests: List[TestCase]) -> Dict[str, Any]:
     """The patch as JSON: diff, exact edits, the template, a sentence, and what it fixes."""
     candidate = patch.candidate
-    path, old, new = candidate.source.path, candidate.source.text, candidate.text
-    why = candidate.change.why
+    path, old, new = candidate.source.path, candidate.original.text, candidate.text
+    changes = candidate.changes
+    why = "; and ".join(f"line {change.line}: {change.why}" for change in changes)
     still = len(suite.failing) - len(patch.fixed)
     return {
         "path": path,
-        "start_line": candidate.change.line,
+        "start_line": min(change.line for change in changes),
         "diff": unified_diff(path, old, new),
         "edits": anchored_edits(path, old, new),
-        "template": candidate.change.template,
+        "template": "+".join(change.template for change in changes),
         "score": patch.score,
-        "explanation": f"In {path}, line {candidate.change.line}: {why}.",
+        "explanation": f"In {path}, {why}.",
         "fixes": [tests[test].id for test in patch.fixed],
         "suite": {
             "passed": len(suite.passing) + len(patch.fixed),

@@ -11,13 +11,13 @@ from typing import Any, Callable, Dict, Iterator, List, Optional, Set, Tuple
 
 from .baseline import Baseline, Measurer, select
 from .client import Collection, Swap, TestServer
+from .compiling import compiled, swap_key
 from .evidence import Evidence, gather
 from .generate import Candidate, Generator
 from .localise import suspiciousness
 from .report import Patch, describe
-from .swap import code_key, compile_unit, unit_span
-from .edits import apply
 from .rank import score
+from .second import Seed, best_seeds, second_candidates
 from .validate import Validator, Verdict
 
 Write = Callable[[Dict[str, Any]], None]
@@ -25,6 +25,8 @@ Trial = Tuple[Candidate, Swap]
 PROGRESS_EVERY_S = 0.5
 BASELINE_SHARE, BASELINE_AFTER_FAILURE = 0.6, 0.25
 VALIDATION_SHARE = 0.3
+SINGLE_SHARE = 0.65
+MAX_WEIGHED = 20
 MAX_LATE = 20
 
 
@@ -45,6 +47,7 @@ class _State:
     total: int = 0
     reported_at: float = 0.0
     seen: Set[Any] = field(default_factory=set)
+    seeds: List[Seed] = field(default_factory=list)
     late: List[Trial] = field(default_factory=list)
 
 
@@ -62,7 +65,7 @@ class Search:
         self._evidence = Evidence()
         self._state = _State()
         self._patches: List[Patch] = []
-        self._server_cpu_s = 0.0
+        self._until = options.budget_s
 
     def elapsed(self) -> float:
         """Wall seconds since the search began."""
@@ -140,6 +143,7 @@ class Search:
         self._evidence = gather(self._options.root, ids, details)
 
     def _search(self) -> None:
+        """Single edits, then those that ran out of time, then second edits on partial fixes."""
         suite = self._baseline.suite
         self._validator = Validator(self._server, suite)
         scores = suspiciousness(suite.coverage, set(suite.failing), self._evidence)
@@ -147,9 +151,25 @@ class Search:
         candidates = generator.candidates(scores)
         self._state.total = len(candidates)
         self._progress("search", f"{len(candidates)} candidate edits", force=True)
-        self._try_all(self._compiled(candidates), patient=False)
+        self._until = SINGLE_SHARE * self._options.budget_s
+        self._try_all(self._fresh(iter(candidates)), patient=False)
         late, self._state.late = self._state.late[:MAX_LATE], []
         self._try_all(iter(late), patient=True)
+        self._until = self._options.budget_s
+        if self._patches or self._enough():
+            return
+        seeds = best_seeds([self._weighed(seed) for seed in best_seeds(self._state.seeds)])
+        second = list(second_candidates(generator, seeds, scores))
+        self._state.total += len(second)
+        self._try_all(self._fresh(iter(second)), patient=False)
+
+    def _weighed(self, seed: Seed) -> Seed:
+        """The seed with the passing tests it breaks taken off its gain."""
+        swap = compiled(seed.candidate)
+        place = (seed.candidate.source.path, seed.candidate.change.line)
+        near = self._validator.near(place)[:MAX_WEIGHED]
+        broken = self._validator.broken(swap, near) if swap is not None else len(near)
+        return Seed(seed.candidate, seed.gain - broken)
 
     def _try_all(self, trials: Iterator[Trial], patient: bool) -> None:
         while not self._enough():
@@ -167,34 +187,20 @@ class Search:
         if len(self._patches) >= self._options.max_patches:
             return True
         reserve = min(VALIDATION_SHARE * self._options.budget_s, self._suite_s() * 1.5)
-        if elapsed > self._options.budget_s - reserve:
+        if elapsed > min(self._until, self._options.budget_s - reserve):
             return True
         return bool(self._patches) and elapsed > 2.0 * self._patches[0].found_at + 1.0
 
     def _suite_s(self) -> float:
         return self._baseline.suite.duration(list(self._baseline.suite.seconds))
 
-    def _compiled(self, candidates: List[Candidate]) -> Iterator[Trial]:
+    def _fresh(self, candidates: Iterator[Candidate]) -> Iterator[Trial]:
         """Candidates that compile, each program once."""
         for candidate in candidates:
-            swap = self._swap(candidate)
-            if swap is not None:
-                key = (swap.path, code_key(swap.code))
-                if key not in self._state.seen:
-                    self._state.seen.add(key)
-                    yield candidate, swap
-
-    def _swap(self, candidate: Candidate) -> Optional[Swap]:
-        if candidate.unit is None:
-            return None
-        start, end = unit_span(candidate.source, candidate.unit)
-        end = max(end, candidate.change.span[1])
-        try:
-            text = apply(candidate.source.text[start:end], candidate.change.replacements, start)
-        except ValueError:
-            return None
-        code = compile_unit(candidate.source, candidate.unit, text)
-        return None if code is None else Swap(candidate.source.absolute, code)
+            swap = compiled(candidate)
+            if swap is not None and swap_key(swap) not in self._state.seen:
+                self._state.seen.add(swap_key(swap))
+                yield candidate, swap
 
     def _judge(self, trial: Trial, verdict: Verdict, patient: bool) -> None:
         candidate, swap = trial
@@ -202,6 +208,8 @@ class Search:
         if verdict.late and not patient:
             self._state.late.append(trial)
         if len(verdict.fixed) < len(suite.failing):
+            if verdict.fixed and candidate.base is None:
+                self._state.seeds.append(Seed(candidate, len(verdict.fixed)))
             return
         near = self._validator.near((candidate.source.path, candidate.change.line))
         if not self._validator.holds(swap, [*suite.failing, *near]):

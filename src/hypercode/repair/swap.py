@@ -120,13 +120,16 @@ class LiveFunctions:
             self._paths[path] = os.path.realpath(path)
         return self._paths[path]
 
-    def install(self, path: str, code: CodeType) -> Optional[Undo]:
+    def install(self, path: str, line: int, code: CodeType) -> Optional[Undo]:
         """Give every function that runs the code at this place the new code.
+
+        `line` is where the old code began; the new one may begin elsewhere when a change before
+        it added lines.
 
         None when no such function is alive or its closure has another shape; the caller then
         has to import the module anew. Otherwise what `restore` needs to take it back.
         """
-        functions = self._find(path, code)
+        functions = self._find(path, line, code.co_name)
         if not functions:
             return None
         old = functions[0].__code__
@@ -137,8 +140,8 @@ class LiveFunctions:
         self._install_nested(path, old, code, undo)
         return undo
 
-    def _find(self, path: str, code: CodeType) -> List[FunctionType]:
-        key = (self._real(path), code.co_firstlineno, code.co_name)
+    def _find(self, path: str, line: int, name: str) -> List[FunctionType]:
+        key = (self._real(path), line, name)
         return self._by_code.get(key, [])
 
     def _install_nested(self, path: str, old: CodeType, new: CodeType, undo: Undo) -> None:
@@ -147,7 +150,7 @@ class LiveFunctions:
         for position, inner in enumerate(nested(old)):
             if position >= len(after) or after[position].co_name != inner.co_name:
                 return
-            found = self._find(path, inner)
+            found = self._find(path, inner.co_firstlineno, inner.co_name)
             alive = [each for each in found if _fits(each.__code__, after[position])]
             _assign(alive, after[position], undo)
             self._install_nested(path, inner, after[position], undo)

@@ -151,6 +151,32 @@ def _owner_line(parent: ast.AST, context: Context) -> int:
     return parent.lineno  # type: ignore[attr-defined]
 
 
+def hoisted(node: ast.AST, context: Context) -> Iterator[Change]:
+    """A result given inside a loop, in the first round, that belongs after the loop."""
+    if not isinstance(node, (ast.Return, ast.Raise, ast.Assign)) or not _alone(node, context):
+        return
+    loop = context.enclosing_loop(node)
+    block = _block(node, context)
+    if not isinstance(loop, _LOOPS) or not block or block[-1] is not node:
+        return
+    source, newline = context.source, context.source.newline
+    start, end = _lines(node, context)
+    parent = context.parent(node)
+    text = ""
+    if len(block) == 1 and isinstance(parent, ast.If) and block is parent.orelse:
+        before = parent.body[-1].end_lineno or 0
+        start = source.line_span(before)[1]
+    elif len(block) == 1:
+        text = f"{source.indent_of(node.lineno)}pass{newline}"
+    target = _lines(loop, context)[1]
+    line = f"{source.indent_of(loop.lineno)}{context.text(node)}{newline}"
+    if not source.text[:target].endswith("\n"):
+        line = newline + line
+    replacements = (Replacement(start, end, text), Replacement(target, target, line))
+    why = f"move line {node.lineno} behind the loop"
+    yield Change(replacements, "moved-behind-loop", 1.3, why, node.lineno)
+
+
 def indented(node: ast.AST, context: Context) -> Iterator[Change]:
     """A statement after a block that belongs into the block."""
     if not isinstance(node, (*_SIMPLE, ast.If, ast.Break, ast.Continue)):
@@ -293,6 +319,7 @@ TEMPLATES: List[Tuple[Tuple[Type[ast.AST], ...], Template]] = [
     ((ast.Expr, ast.Return), returned),
     ((ast.stmt,), final_return),
     ((ast.stmt,), dedented),
+    ((ast.Return, ast.Raise, ast.Assign), hoisted),
     ((ast.stmt,), indented),
     ((ast.stmt,), moved),
     ((ast.Break, ast.Continue, ast.Pass, ast.If, ast.While), jump),

@@ -91,6 +91,14 @@ class Validator:
         run = self._server.run(tests, limit, swap, stop_at_failure=True, brief=True)
         return run.clean(len(tests))
 
+    def broken(self, swap: Swap, tests: List[int]) -> int:
+        """How many of these passing tests fail, or do not end, under the new code."""
+        if not tests:
+            return 0
+        limit = SECOND_FACTOR * self._suite.duration(tests) + FIRST_EXTRA_S * 4
+        run = self._server.run(tests, limit, swap, brief=True)
+        return len(tests) - len(run.passed)
+
     def near(self, place: Place) -> List[int]:
         """Passing tests whose coverage is known to include the line, quick ones first."""
         tests = [
