@@ -15,18 +15,67 @@ from pydantic import BaseModel, ConfigDict
 
 from hypercode.domain.check import Check, CheckReport, TestCase, TestOutcome
 
-_FIRST = (
-    "rounding ordering parsing boundary merging lookup window totals indexing counting splitting padding "
-    "sorting spacing quoting escaping scaling slicing casting joining"
-).split()
-_SECOND = (
-    "limits values edges inputs lengths ranges defaults results numbers labels entries fields records keys "
-    "pairs groups ratios offsets blocks series"
-).split()
-_THIRD = "small large empty mixed nested repeated signed sparse partial reverse plain wide".split()
+_FIRST = [
+    "rounding",
+    "ordering",
+    "parsing",
+    "boundary",
+    "merging",
+    "lookup",
+    "window",
+    "totals",
+    "indexing",
+    "counting",
+    "splitting",
+    "padding",
+    "sorting",
+    "spacing",
+    "quoting",
+    "escaping",
+    "scaling",
+    "slicing",
+    "casting",
+    "joining",
+]
+_SECOND = [
+    "limits",
+    "values",
+    "edges",
+    "inputs",
+    "lengths",
+    "ranges",
+    "defaults",
+    "results",
+    "numbers",
+    "labels",
+    "entries",
+    "fields",
+    "records",
+    "keys",
+    "pairs",
+    "groups",
+    "ratios",
+    "offsets",
+    "blocks",
+    "series",
+]
+_THIRD = [
+    "small",
+    "large",
+    "empty",
+    "mixed",
+    "nested",
+    "repeated",
+    "signed",
+    "sparse",
+    "partial",
+    "reverse",
+    "plain",
+    "wide",
+]
 _FUNCTION = re.compile(r"^[^:]+::(test\w*)$")
 
-_TEMPLATE = '''\
+_TEMPLATE = """\
 import unittest
 
 import pytest
@@ -53,7 +102,7 @@ class Test{title}(unittest.TestCase):
 
     def test_{case_failing}(self):
         self.assertEqual({a} + {b}, {total}, "{marker}")
-'''
+"""
 
 
 class Canary(BaseModel):
@@ -80,8 +129,11 @@ def make_canary(check: Check, known: CheckReport, taken: Iterable[str] = ()) -> 
     """
     directory, suffix_style = _neighbourhood(known)
     words = _words(4)
-    stems = (f"{words[0]}_test" if suffix_style else f"test_{words[0]}" for words in iter(lambda: _words(1), []))
-    stem = next(stem for stem in stems if not any(stem in path for path in taken))
+    stems = (
+        f"{words[0]}_test" if suffix_style else f"test_{words[0]}" for words in iter(lambda: _words(1), [])
+    )
+    present = {case.id.partition("::")[0] for case in known.tests}.union(taken)
+    stem = next(stem for stem in stems if not any(stem in path for path in present))
     a, b, c = (secrets.randbelow(90) + 10 for _ in range(3))
     failing = _borrowed_name(known) or words[1]
     marker = f"{secrets.choice(_FIRST)} {secrets.randbelow(10**9)}"
@@ -101,7 +153,9 @@ def make_canary(check: Check, known: CheckReport, taken: Iterable[str] = ()) -> 
 def _neighbourhood(known: CheckReport) -> tuple[str, bool]:
     """The directory with most test files, and whether files there are named ``x_test.py``."""
     paths = [PurePosixPath(case.id.partition("::")[0]) for case in known.tests if "::" in case.id]
-    python = [path for path in paths if path.suffix == ".py" and not path.is_absolute() and ".." not in path.parts]
+    python = [
+        path for path in paths if path.suffix == ".py" and not path.is_absolute() and ".." not in path.parts
+    ]
     if not python:
         return "", False
     directory = Counter(path.parent for path in python).most_common(1)[0][0]

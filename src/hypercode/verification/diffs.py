@@ -93,14 +93,21 @@ class _Reader:
             self.new = _unquote(line.split(" to ", 1)[1])
         elif line.startswith(("GIT binary patch", "Binary files ")):
             self.binary = True
-        elif line.startswith("--- ") and line != "--- /dev/null":
-            self.old = _strip(line[4:])
-        elif line.startswith("+++ ") and line != "+++ /dev/null":
-            self.new = _strip(line[4:])
+        elif line.startswith(("--- ", "+++ ")):
+            self._named(line)
         elif index := _INDEX.match(line):
             self.fields["old_blob"], self.fields["new_blob"] = index[1], index[2]
             if index[3]:
                 self.fields.setdefault("mode", index[3])
+
+    def _named(self, line: str) -> None:
+        path = line[4:]
+        if path == "/dev/null":
+            return
+        if line.startswith("-"):
+            self.old = _strip(path)
+        else:
+            self.new = _strip(path)
 
 
 def _read_file(lines: list[str]) -> FileChange:

@@ -25,14 +25,22 @@ _PROBE = "environment_probe"
 # Each of these alone blocks: a fix of product code has no business there.
 _HARD = (
     _Pattern(_RUNNER, r"\b(?:_pytest|pluggy)\b", "names the test runner's insides"),
-    _Pattern(_RUNNER, r"\b(?:import|from)\s+(?:pytest|unittest|doctest|nose2?)\b", "imports a test framework"),
+    _Pattern(
+        _RUNNER, r"\b(?:import|from)\s+(?:pytest|unittest|doctest|nose2?)\b", "imports a test framework"
+    ),
     _Pattern(_RUNNER, r"\b(?:pytest|unittest)\s*\.\s*\w", "uses a test framework"),
     _Pattern(_RUNNER, r"""['"](?:pytest|unittest)(?:\.\w+)*['"]""", "names a test framework"),
     _Pattern(_RUNNER, r"\bpytest_[a-z]+", "names a hook of the test runner"),
-    _Pattern(_RUNNER, r"\bpytest11\b|\bTestCase\b|\bTestReport\b|\bTestResult\b", "names the test runner's parts"),
-    _Pattern(_PROBE, r"PYTEST_[A-Z_]+|\bTOX_ENV\w*|\bHYPERCODE\w*|/tmp/hypercode", "asks where it is running"),
+    _Pattern(
+        _RUNNER, r"\bpytest11\b|\bTestCase\b|\bTestReport\b|\bTestResult\b", "names the test runner's parts"
+    ),
+    _Pattern(
+        _PROBE, r"PYTEST_[A-Z_]+|\bTOX_ENV\w*|\bHYPERCODE\w*|/tmp/hypercode", "asks where it is running"
+    ),
     _Pattern("report_touched", r"(?i)\bjunit", "names the report"),
-    _Pattern("process_ended", r"\bos\s*\.\s*(?:_exit|abort|kill|exec[lv]\w*)\b|\b_exit\b", "ends the process"),
+    _Pattern(
+        "process_ended", r"\bos\s*\.\s*(?:_exit|abort|kill|exec[lv]\w*)\b|\b_exit\b", "ends the process"
+    ),
     _Pattern(
         "tracing",
         r"\b(?:settrace|setprofile|settrace_all_threads|setprofile_all_threads)\b|\bsys\s*\.\s*monitoring\b",
@@ -44,16 +52,26 @@ _HARD = (
         r"\b(?:builtins|__builtins__)\b\s*(?:\.\s*\w+\s*=[^=]|\[)|\bsetattr\s*\(\s*(?:builtins|sys|os)\b",
         "changes built-in names",
     ),
-    _Pattern("builtins_changed", r"\b(?:sys|os)\s*\.\s*(?:exit|excepthook|stdout|stderr)\s*=[^=]", "replaces sys"),
+    _Pattern(
+        "builtins_changed", r"\b(?:sys|os)\s*\.\s*(?:exit|excepthook|stdout|stderr)\s*=[^=]", "replaces sys"
+    ),
     _Pattern("import_hook", r"\b(?:sys\s*\.\s*)?(?:meta_path|path_hooks)\b", "hooks into imports"),
 )
 # These have honest uses; two different ones in one file block, one alone is told.
 _SOFT = (
     _Pattern("atexit", r"\batexit\b", "runs code when the process ends"),
     _Pattern("modules_table", r"\bsys\s*\.\s*modules\b", "reads or writes the table of modules"),
-    _Pattern("modules_table", r"\bfrom\s+sys\s+import\b.*\bmodules\b", "reads or writes the table of modules"),
-    _Pattern("stack_probe", r"\b_getframe\b|\binspect\s*\.\s*(?:stack|currentframe)\b|\bf_back\b", "looks at its callers"),
-    _Pattern("dynamic_code", r"(?<![.\w])(?:exec|eval|__import__)\s*\(|\bimport_module\s*\(", "runs code by name"),
+    _Pattern(
+        "modules_table", r"\bfrom\s+sys\s+import\b.*\bmodules\b", "reads or writes the table of modules"
+    ),
+    _Pattern(
+        "stack_probe",
+        r"\b_getframe\b|\binspect\s*\.\s*(?:stack|currentframe)\b|\bf_back\b",
+        "looks at its callers",
+    ),
+    _Pattern(
+        "dynamic_code", r"(?<![.\w])(?:exec|eval|__import__)\s*\(|\bimport_module\s*\(", "runs code by name"
+    ),
     _Pattern("native_memory", r"\bctypes\b", "reaches memory through ctypes"),
     _Pattern("arguments_probe", r"\bsys\s*\.\s*(?:argv|orig_argv)\b", "reads the command line"),
     _Pattern("decoded_code", r"\bb(?:64|85|32)decode\b|\bmarshal\b|\bfromhex\b", "decodes hidden text"),
@@ -76,8 +94,12 @@ _RUNNER_MODULES = {
     "pytest_cov",
 }
 _THRESHOLD = re.compile(r"fail[_-]under|min[_-]?coverage|max-complexity|maxfail")
-_FILTER = re.compile(r"\baddopts\b|--ignore|--deselect|-k[\s=]|testpaths|norecursedirs|python_(?:files|classes|functions)|collect_ignore|\bmarkers?\b")
-_SKIP = re.compile(r"\b(?:skip|skipif|xfail|skipTest|skipUnless|expectedFailure|importorskip|__test__)\b|\bpytest\.exit\b")
+_FILTER = re.compile(
+    r"\baddopts\b|--ignore|--deselect|-k[\s=]|testpaths|norecursedirs|python_(?:files|classes|functions)|collect_ignore|\bmarkers?\b"
+)
+_SKIP = re.compile(
+    r"\b(?:skip|skipif|xfail|skipTest|skipUnless|expectedFailure|importorskip|__test__)\b|\bpytest\.exit\b"
+)
 _TEST_DEFINITION = re.compile(r"^\s*(?:async\s+)?def\s+(test\w*)|^class\s+(Test\w*)")
 _ASSERTION = re.compile(r"^\s*(?:assert\b|self\.assert\w+\(|with\s+pytest\.raises)")
 _HOOK = re.compile(r"\bpytest_\w+|\bhookimpl\b|\bautouse\b|\bmonkeypatch\b|\bpytest_plugins\b")
@@ -112,14 +134,18 @@ def _path_findings(change: FileChange) -> Iterator[Finding]:
     if path.suffix in _COMPILED or "__pycache__" in path.parts:
         yield _blocks("compiled_code", f"{path} is compiled code that can't be read", change)
     if _shadows(change):
-        yield _blocks("runner_shadowed", f"{path} stands in front of a module of Python or of the runner", change)
+        yield _blocks(
+            "runner_shadowed", f"{path} stands in front of a module of Python or of the runner", change
+        )
 
 
 def _shadows(change: FileChange) -> bool:
     """True for an added module at a root of the import path with the name of one that the runner imports."""
     if change.old_path == change.new_path:
         return False
-    parts = PurePosixPath(change.path).parts
+    parts = list(PurePosixPath(change.path).parts)
+    if not parts:
+        return False
     if parts[0] in ("src", "lib", "tests", "test") and len(parts) > 1:
         parts = parts[1:]
     name = PurePosixPath(parts[0])

@@ -7,7 +7,15 @@ from pathlib import PurePosixPath
 from hypercode.verification.diffs import FileChange
 
 _TEST_DIRECTORIES = {"tests", "test", "__tests__", "__snapshots__"}
-_TEST_NAMES = ("test_*.py", "*_test.py", "tests.py", "conftest.py", "*.test.[jt]s*", "*.spec.[jt]s*", "*_test.go")
+_TEST_NAMES = (
+    "test_*.py",
+    "*_test.py",
+    "tests.py",
+    "conftest.py",
+    "*.test.[jt]s*",
+    "*.spec.[jt]s*",
+    "*_test.go",
+)
 _CONFIG_NAMES = {
     "pytest.ini",
     ".pytest.ini",
