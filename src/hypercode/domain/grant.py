@@ -8,7 +8,10 @@ from hypercode.domain.role import AgentRole
 
 
 class Grant(BaseModel):
-    """The verified content of a token. ``tools`` None means: what the role's policy allows."""
+    """The verified content of a token. ``tools`` None means: what the role's policy allows.
+
+    ``lineage`` names the runs that the token was narrowed through, outermost first; the last is the parent.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -20,3 +23,4 @@ class Grant(BaseModel):
     role: AgentRole
     expires_at: datetime
     tools: frozenset[str] | None = None
+    lineage: tuple[str, ...] = ()

@@ -75,6 +75,10 @@ class SandboxOpened(BaseModel):
     phases_ms: dict[str, float]
 
 
+class SandboxClose(PlatformRequest):
+    """Kill and remove the run's container; its workspace stays."""
+
+
 class ChecksDetect(PlatformRequest):
     """Find the checks of a project in its work tree at the base commit."""
 

@@ -36,7 +36,9 @@ async def claim_key(session: AsyncSession, call: AuditedCall, key: str, owner: s
         return None
     return (
         await session.execute(
-            select(JournalRow).where(JournalRow.run_id == call.run_id, JournalRow.key == key).with_for_update(),
+            select(JournalRow)
+            .where(JournalRow.run_id == call.run_id, JournalRow.key == key)
+            .with_for_update(),
             execution_options={"populate_existing": True},
         )
     ).scalar_one()

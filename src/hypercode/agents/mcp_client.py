@@ -1,0 +1,97 @@
+"""The agent's hands: one MCP session to the tools process, over its unix socket, for a whole run."""
+
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any, cast
+
+import httpx2
+from mcp import Client, MCPError, types
+from mcp.client.streamable_http import streamable_http_client
+
+from hypercode.agents.intent import ToolOutcome
+from hypercode.domain.errors import Unavailable
+from hypercode.llm.base import ToolSpec
+from hypercode.mcp_protocol.schemas import IDEMPOTENCY_KEY
+
+ENDPOINT = "http://tools/mcp/"
+READ_TIMEOUT_S = 1200.0
+"""Longer than any tool's own limit; the server ends calls, not the client."""
+
+Report = Callable[[str], Awaitable[None]]
+
+
+class ToolSession:
+    """Lists and calls the tools that a grant allows; cancelling a call stops it in the sandbox too."""
+
+    def __init__(self, socket_path: Path, token: str) -> None:
+        self._socket_path = socket_path
+        self._token = token
+        self._stack = AsyncExitStack()
+        self._client: Client | None = None
+
+    async def __aenter__(self) -> "ToolSession":
+        http = httpx2.AsyncClient(
+            transport=httpx2.AsyncHTTPTransport(uds=str(self._socket_path)),
+            headers={"Authorization": f"Bearer {self._token}"},
+            timeout=httpx2.Timeout(30.0, read=READ_TIMEOUT_S),
+        )
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(http)
+            try:
+                transport = streamable_http_client(ENDPOINT, http_client=http)
+                self._client = await stack.enter_async_context(Client(transport, mode="auto"))
+            except (MCPError, httpx2.HTTPError) as error:
+                raise Unavailable(f"the tools process does not answer: {error}") from error
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._client = None
+        await self._stack.aclose()
+
+    async def list_tools(self) -> list[ToolSpec]:
+        """The tools of this grant, in the server's order."""
+        try:
+            listed = await self._connected().list_tools()
+        except (MCPError, httpx2.HTTPError) as error:
+            raise Unavailable(f"the tools can't be listed: {error}") from error
+        return [
+            ToolSpec(name=tool.name, description=tool.description or "", parameters=tool.input_schema)
+            for tool in listed.tools
+        ]
+
+    async def call(
+        self, tool: str, arguments: dict[str, Any], *, key: str, on_progress: Report | None = None
+    ) -> ToolOutcome:
+        """Call a tool once for this key; every failure but a dead tools process is an outcome."""
+
+        async def report(progress: float, total: float | None, message: str | None) -> None:
+            del progress, total  # calls say in words how far they are
+            if on_progress is not None and message:
+                await on_progress(message)
+
+        started = time.perf_counter()
+        try:
+            result = await self._connected().call_tool(
+                tool,
+                arguments,
+                progress_callback=report if on_progress is not None else None,
+                meta=cast(types.RequestParamsMeta, {IDEMPOTENCY_KEY: key}),
+            )
+        except (MCPError, httpx2.HTTPError) as error:
+            raise Unavailable(f"the tools process broke off the call: {error}") from error
+        return _outcome(result, (time.perf_counter() - started) * 1000)
+
+    def _connected(self) -> Client:
+        if self._client is None:
+            raise Unavailable("the tool session is not open")
+        return self._client
+
+
+def _outcome(result: types.CallToolResult, duration_ms: float) -> ToolOutcome:
+    data = cast(dict[str, Any], result.structured_content or {})
+    text = "\n".join(part.text for part in result.content if isinstance(part, types.TextContent))
+    code = str(data.get("code", "INTERNAL")) if result.is_error else "OK"
+    return ToolOutcome(ok=not result.is_error, code=code, text=text, data=data, duration_ms=duration_ms)

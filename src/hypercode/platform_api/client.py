@@ -1,0 +1,102 @@
+"""Asks the tools process for the platform's own work, over its unix socket."""
+
+import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx2
+from pydantic import BaseModel
+
+from hypercode.domain.environment import Environment
+from hypercode.domain.errors import HyperCodeError, Unavailable
+from hypercode.platform_api import types as api
+from hypercode.platform_api.wire import rebuilt_error
+
+Progress = Callable[[str, str], Awaitable[None]]
+ReplyT = TypeVar("ReplyT", bound=BaseModel)
+
+
+class PlatformClient:
+    """One method a verb. Errors of ours come back as themselves; cancelling a call stops the work."""
+
+    def __init__(self, socket_path: Path, key: str) -> None:
+        # No read limit: a verb ends by its own limits, or when the caller cancels it.
+        self._http = httpx2.AsyncClient(
+            transport=httpx2.AsyncHTTPTransport(uds=str(socket_path)),
+            base_url="http://platform/platform/",
+            headers={"Authorization": f"Bearer {key}"},
+            timeout=httpx2.Timeout(30.0, read=None),
+        )
+
+    async def close(self) -> None:
+        await self._http.aclose()
+
+    async def workspace_open(self, request: api.WorkspaceOpen) -> api.WorkspaceOpened:
+        return await self._ask("workspace_open", request, api.WorkspaceOpened)
+
+    async def workspace_close(self, request: api.WorkspaceClose) -> None:
+        await self._post("workspace_close", request)
+
+    async def sandbox_open(self, request: api.SandboxOpen) -> api.SandboxOpened:
+        return await self._ask("sandbox_open", request, api.SandboxOpened)
+
+    async def sandbox_close(self, request: api.SandboxClose) -> None:
+        await self._post("sandbox_close", request)
+
+    async def checks_detect(self, request: api.ChecksDetect) -> api.ChecksDetected:
+        return await self._ask("checks_detect", request, api.ChecksDetected)
+
+    async def diff_export(self, request: api.DiffExport) -> api.DiffExported:
+        return await self._ask("diff_export", request, api.DiffExported)
+
+    async def diff_apply(self, request: api.DiffApply) -> None:
+        await self._post("diff_apply", request)
+
+    async def check_run(self, request: api.CheckRun) -> api.CheckRan:
+        return await self._ask("check_run", request, api.CheckRan)
+
+    async def environment_build(self, request: api.EnvironmentBuild, progress: Progress) -> Environment:
+        try:
+            async with self._http.stream(
+                "POST", "environment_build", content=request.model_dump_json()
+            ) as response:
+                if response.status_code != 200:
+                    raise _refusal(await response.aread())
+                async for line in response.aiter_lines():
+                    event: dict[str, Any] = json.loads(line)
+                    match event.pop("type"):
+                        case "progress":
+                            await progress(event["phase"], event["message"])
+                        case "result":
+                            return Environment.model_validate(event)
+                        case _:
+                            raise rebuilt_error(event)
+        except httpx2.HTTPError as error:
+            raise _gone(error) from error
+        raise Unavailable("the tools process broke off the build of the environment")
+
+    async def _ask(self, verb: str, request: BaseModel, reply: type[ReplyT]) -> ReplyT:
+        return reply.model_validate_json(await self._post(verb, request))
+
+    async def _post(self, verb: str, request: BaseModel) -> bytes:
+        try:
+            response = await self._http.post(verb, content=request.model_dump_json())
+        except httpx2.HTTPError as error:
+            raise _gone(error) from error
+        if response.status_code != 200:
+            raise _refusal(response.content)
+        return response.content
+
+
+def _refusal(body: bytes) -> HyperCodeError:
+    try:
+        return rebuilt_error(json.loads(body))
+    except (ValueError, AttributeError):
+        return Unavailable("the tools process sent an answer that can't be read")
+
+
+def _gone(error: httpx2.HTTPError) -> Unavailable:
+    return Unavailable(
+        f"the tools process does not answer ({type(error).__name__})", hint="See that it is running."
+    )

@@ -1,0 +1,59 @@
+"""Puts the tools process together: two listeners, one dispatcher, one ledger."""
+
+import uuid
+from dataclasses import dataclass
+
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from hypercode.policy.rules import BUILT_IN
+from hypercode.sandbox.base import Sandboxes
+from hypercode.store.database import Database
+from hypercode.tools.dispatcher import Dispatcher
+from hypercode.tools.keys import PlatformKeys
+from hypercode.tools.ledger import Ledger
+from hypercode.tools.mcp_app import create_mcp_app
+from hypercode.tools.platform import create_platform_app
+from hypercode.tools.platform_work import PlatformWork
+from hypercode.tools.registry import Registry
+from hypercode.tools.shell import SHELL_TOOLS
+from hypercode.tools.workspace import WORKSPACE_TOOLS
+
+
+@dataclass(frozen=True)
+class ToolsApps:
+    """The two listeners' apps, and the name under which this process stands in the journal."""
+
+    mcp: Starlette
+    platform: Starlette
+    owner: str
+
+
+def create_app(
+    database: Database, sandboxes: Sandboxes, keys: PlatformKeys, registry: Registry | None = None
+) -> ToolsApps:
+    """Wire everything; ``registry`` None means all tools of this process."""
+    owner = uuid.uuid4().hex
+    dispatcher = Dispatcher(registry or all_tools(), BUILT_IN, Ledger(database, owner), sandboxes)
+    beside = [Route("/healthz", _healthz), Route("/metrics", _metrics)]
+    return ToolsApps(
+        mcp=create_mcp_app(dispatcher, keys.grant_public_hex, routes=beside),
+        platform=create_platform_app(PlatformWork(database, sandboxes), keys, routes=beside),
+        owner=owner,
+    )
+
+
+def all_tools() -> Registry:
+    """Every tool that there is; policy says who sees which."""
+    return Registry([*WORKSPACE_TOOLS, *SHELL_TOOLS])
+
+
+async def _healthz(_: Request) -> Response:
+    return JSONResponse({"status": "ok"})
+
+
+async def _metrics(_: Request) -> Response:
+    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

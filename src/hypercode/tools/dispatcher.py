@@ -1,0 +1,171 @@
+"""The one way to every tool: limits, schema, decision, ledger, the tool itself, caps, ledger again."""
+
+import re
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import anyio
+import structlog
+from mcp import types
+
+from hypercode.domain.errors import HyperCodeError, InvalidArgument, NotFound, PolicyDenied
+from hypercode.domain.grant import Grant
+from hypercode.domain.ids import new_id
+from hypercode.mcp_protocol.caps import storable
+from hypercode.mcp_protocol.codes import PendingApproval
+from hypercode.mcp_protocol.schemas import Arguments, arguments_sha256, parse_arguments
+from hypercode.policy.decide import Allow, Ask, Deny, ToolCall, decide
+from hypercode.policy.rules import Policy
+from hypercode.sandbox.base import Sandboxes
+from hypercode.store.audit import AuditedCall
+from hypercode.tools.ledger import Intention, Ledger, Started
+from hypercode.tools.limits import CallLimits
+from hypercode.tools.registry import Registry, Report, Tool, ToolContext
+from hypercode.tools.result import CallResult, failure, success
+
+log = structlog.get_logger(__name__)
+
+_KEY = re.compile(r"[\x21-\x7e]{1,200}")
+
+
+@dataclass(frozen=True)
+class CallRequest:
+    """A call as it arrived. ``key`` names it, so that a repeated request does not run twice."""
+
+    tool: str
+    arguments: dict[str, Any]
+    key: str | None
+    report: Report
+
+
+@dataclass(frozen=True)
+class _Judgement:
+    """What schema and policy say of a call; ``refusal`` is why it will not run."""
+
+    decision: dict[str, Any]
+    arguments: Arguments | None
+    refusal: HyperCodeError | None
+
+
+class Dispatcher:
+    """Guards the tools of one process."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        policy: Policy,
+        ledger: Ledger,
+        sandboxes: Sandboxes,
+        limits: CallLimits | None = None,
+    ) -> None:
+        self._registry = registry
+        self._policy = policy
+        self._policy_sha256 = policy.sha256
+        self._ledger = ledger
+        self._sandboxes = sandboxes
+        self._limits = limits or CallLimits()
+
+    def visible(self, grant: Grant) -> list[types.Tool]:
+        """The tools that this grant may call, decided like the calls themselves."""
+        return [
+            self._registry.definition(tool.name)
+            for tool in self._registry
+            if isinstance(decide(ToolCall(tool.name), grant, self._policy), Allow)
+        ]
+
+    async def call(self, grant: Grant, request: CallRequest) -> CallResult:
+        """Carry out a call; every failure is a result, only a cancellation is raised."""
+        started = time.perf_counter()
+        try:
+            with self._limits.entered(grant.run_id):
+                result = await self._guarded(grant, request)
+        except HyperCodeError as error:
+            result = failure(error)
+        log.info(
+            "tool_call.ended",
+            run_id=grant.run_id,
+            tool=request.tool if self._registry.get(request.tool) else "unknown",
+            code=result.code,
+            duration_ms=round((time.perf_counter() - started) * 1000, 1),
+        )
+        return result
+
+    async def _guarded(self, grant: Grant, request: CallRequest) -> CallResult:
+        if request.key is not None and not _KEY.fullmatch(request.key):
+            raise InvalidArgument("an idempotency key has 1 to 200 printable ASCII characters")
+        tool = self._registry.get(request.tool)
+        judgement = self._judge(grant, request, tool)
+        begun = await self._ledger.begin(grant, _intention(grant, request, tool, judgement))
+        if isinstance(begun, CallResult) or tool is None or judgement.arguments is None:
+            return begun if isinstance(begun, CallResult) else failure(NotFound("there is no such tool"))
+        context = ToolContext(grant, self._sandboxes, begun.sandbox_id, request.report)
+        return await self._run(tool, context, judgement.arguments, begun)
+
+    def _judge(self, grant: Grant, request: CallRequest, tool: Tool[Any] | None) -> _Judgement:
+        """Policy first looks at the tool alone, so that a hidden tool does not explain its schema."""
+        if tool is None:
+            missing = NotFound(f"there is no tool {request.tool[:64]!r}", hint="See tools/list.")
+            return _Judgement({"effect": "refuse", "rule": "schema"}, None, missing)
+        verdict = decide(ToolCall(tool.name), grant, self._policy)
+        if not isinstance(verdict, Allow):
+            return _Judgement(self._written(verdict), None, _refusal(verdict))
+        try:
+            arguments = parse_arguments(tool.arguments, request.arguments)
+        except HyperCodeError as error:
+            return _Judgement({"effect": "refuse", "rule": "schema"}, None, error)
+        verdict = decide(ToolCall(tool.name, arguments.touched()), grant, self._policy)
+        return _Judgement(
+            self._written(verdict), arguments, None if isinstance(verdict, Allow) else _refusal(verdict)
+        )
+
+    def _written(self, verdict: Allow | Ask | Deny) -> dict[str, Any]:
+        return {"effect": verdict.effect, "rule": verdict.rule, "policy": self._policy_sha256}
+
+    async def _run(
+        self, tool: Tool[Any], context: ToolContext, arguments: Arguments, started: Started
+    ) -> CallResult:
+        """Run a tool; its outcome is written down even when the caller goes away."""
+        try:
+            result = success(await tool.run(context, arguments))
+        except HyperCodeError as error:
+            result = failure(error)
+        except Exception as error:  # the tool guard: a defect of ours must not leak a trace
+            log.error("tool_call.broke", tool=tool.name, error=type(error).__name__, exc_info=error)
+            result = failure(
+                HyperCodeError("the tool broke", hint="Report this; the server's log says more.")
+            )
+        except anyio.get_cancelled_exc_class():
+            await self._ledger.finish(started, None)
+            raise
+        await self._ledger.finish(started, result)
+        return result
+
+
+def _intention(
+    grant: Grant, request: CallRequest, tool: Tool[Any] | None, judgement: _Judgement
+) -> Intention:
+    audited = AuditedCall(
+        run_id=grant.run_id,
+        organisation_id=grant.organisation_id,
+        project_id=grant.project_id,
+        call_id=request.key or new_id("tool_call"),
+        tool=str(storable(request.tool[:64])),
+        arguments_sha256=arguments_sha256(judgement.arguments or request.arguments),
+    )
+    return Intention(
+        audited=audited,
+        key=request.key,
+        decision=judgement.decision,
+        refusal=judgement.refusal,
+        repeatable=tool is not None and (tool.read_only or tool.repeatable),
+    )
+
+
+def _refusal(verdict: Ask | Deny) -> HyperCodeError:
+    if isinstance(verdict, Ask):
+        return PendingApproval(
+            f"{verdict.reason} (rule {verdict.rule})",
+            hint="It can't be approved from here yet: leave this path alone and say so in your summary.",
+        )
+    return PolicyDenied(f"{verdict.reason} (rule {verdict.rule})")

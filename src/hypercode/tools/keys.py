@@ -1,0 +1,39 @@
+"""The keys that the tools process knows, read from files that only its user can read."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hypercode.domain.errors import Unavailable
+
+
+@dataclass(frozen=True)
+class PlatformKeys:
+    """Bearer keys of the callers of /platform, the key to sandboxd, and the public half of the mint key."""
+
+    platform: str = field(repr=False)
+    verifier: str = field(repr=False)
+    sandboxd: str = field(repr=False)
+    grant_public_hex: str
+
+    @classmethod
+    def read(cls, directory: Path) -> "PlatformKeys":
+        """Read the keys; raises Unavailable naming the file that is missing."""
+        return cls(
+            platform=_key(directory / "platform.key"),
+            verifier=_key(directory / "verifier.key"),
+            sandboxd=_key(directory / "sandboxd.key"),
+            grant_public_hex=_key(directory / "grant.pub"),
+        )
+
+
+def _key(path: Path) -> str:
+    try:
+        key = path.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise Unavailable(
+            f"the key {path.name} can't be read",
+            hint="The supervisor makes it before it starts this process.",
+        ) from error
+    if not key:
+        raise Unavailable(f"the key {path.name} is empty")
+    return key

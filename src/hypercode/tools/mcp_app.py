@@ -1,0 +1,118 @@
+"""The MCP half: the official server behind a grant check, stateless, on one path."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from mcp import types
+from mcp.server.context import ServerRequestContext
+from mcp.server.lowlevel import Server
+from mcp.server.transport_security import TransportSecuritySettings
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from hypercode.domain.errors import Unauthenticated
+from hypercode.domain.grant import Grant
+from hypercode.mcp_protocol.schemas import IDEMPOTENCY_KEY
+from hypercode.policy.grants import verify
+from hypercode.tools.dispatcher import CallRequest, Dispatcher
+
+MCP_PATH = "/mcp/"
+HOST = "tools"
+"""The Host that clients on the unix socket name; any other is refused."""
+
+MAX_BODY = 4 * 1024 * 1024
+_GRANT = "hypercode.grant"
+
+Context = ServerRequestContext[Any, Request]
+
+
+class GrantMiddleware:
+    """Lets a request to the MCP path pass only with a grant in its Authorization header."""
+
+    def __init__(self, app: ASGIApp, public_key_hex: str, now: Callable[[], datetime]) -> None:
+        self._app, self._public_key_hex, self._now = app, public_key_hex, now
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer 401, or put the grant into the scope and pass on."""
+        if scope["type"] != "http" or not scope["path"].startswith("/mcp"):
+            await self._app(scope, receive, send)
+            return
+        try:
+            scope[_GRANT] = self._grant(scope)
+        except Unauthenticated as error:
+            refusal = JSONResponse(
+                {"code": error.code, "message": error.message, "hint": error.hint},
+                status_code=401,
+                headers={
+                    "WWW-Authenticate": f'Bearer error="invalid_token", error_description="{error.message}"'
+                },
+            )
+            await refusal(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+    def _grant(self, scope: Scope) -> Grant:
+        headers = [value for name, value in scope["headers"] if name == b"authorization"]
+        if len(headers) != 1 or headers[0][:7].lower() != b"bearer ":
+            raise Unauthenticated("a bearer grant is needed")
+        return verify(self._public_key_hex, headers[0][7:].decode("latin-1").strip(), self._now())
+
+
+def create_mcp_app(
+    dispatcher: Dispatcher,
+    public_key_hex: str,
+    *,
+    routes: list[Route],
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> Starlette:
+    """Build the app: MCP on ``/mcp/`` behind the grant check, and ``routes`` beside it."""
+    server = _server(dispatcher)
+    app = server.streamable_http_app(
+        streamable_http_path=MCP_PATH,
+        stateless_http=True,
+        max_request_body_size=MAX_BODY,
+        transport_security=TransportSecuritySettings(allowed_hosts=[HOST], allowed_origins=[]),
+        custom_starlette_routes=routes,
+    )
+    app.user_middleware.append(Middleware(GrantMiddleware, public_key_hex, now))
+    return app
+
+
+def _server(dispatcher: Dispatcher) -> Server[dict[str, Any]]:
+    async def list_tools(context: Context, _: types.PaginatedRequestParams | None) -> types.ListToolsResult:
+        return types.ListToolsResult(
+            tools=dispatcher.visible(_granted(context)), ttl_ms=0, cache_scope="private"
+        )
+
+    async def call_tool(context: Context, params: types.CallToolRequestParams) -> types.CallToolResult:
+        key = (context.meta or {}).get(IDEMPOTENCY_KEY)
+        steps = 0
+
+        async def report(message: str) -> None:
+            nonlocal steps
+            steps += 1
+            await context.session.report_progress(float(steps), message=message[:1000])
+
+        request = CallRequest(params.name, params.arguments or {}, None if key is None else str(key), report)
+        return (await dispatcher.call(_granted(context), request)).to_mcp()
+
+    return Server(
+        "hypercode-tools",
+        version="1",
+        on_list_tools=list_tools,
+        on_call_tool=call_tool,
+        # No tool declares header parameters; without this, the server lists all tools before every call.
+        get_tool_input_schema=lambda _: None,
+    )
+
+
+def _granted(context: Context) -> Grant:
+    grant = context.request.scope.get(_GRANT) if context.request is not None else None
+    if not isinstance(grant, Grant):
+        raise Unauthenticated("a bearer grant is needed")
+    return grant

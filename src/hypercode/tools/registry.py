@@ -1,0 +1,102 @@
+"""What a tool is: a name, closed schemas, four annotations, and a function. The dispatcher does the rest."""
+
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from mcp import types
+
+from hypercode.domain.errors import SandboxDown
+from hypercode.domain.grant import Grant
+from hypercode.mcp_protocol.schemas import Arguments, Closed
+from hypercode.sandbox.base import Sandboxes
+
+Report = Callable[[str], Awaitable[None]]
+"""Called with a message while a long call works."""
+
+
+@dataclass(frozen=True)
+class ToolContext:
+    """What a tool function may use: the grant, the sandbox of the run, and a way to say how far it is."""
+
+    grant: Grant
+    sandboxes: Sandboxes
+    sandbox_id: str | None
+    report: Report
+
+    @property
+    def sandbox(self) -> str:
+        """The id of the run's container; raises SandboxDown when none was opened."""
+        if self.sandbox_id is None:
+            raise SandboxDown(
+                "the run has no sandbox yet", hint="The platform opens it before the agent starts; try again."
+            )
+        return self.sandbox_id
+
+
+@dataclass(frozen=True)
+class ToolReply:
+    """What a tool function returns: typed data for programs, text for language models."""
+
+    data: Closed
+    text: str
+
+
+ArgumentsT = TypeVar("ArgumentsT", bound=Arguments)
+
+
+@dataclass(frozen=True)
+class Tool(Generic[ArgumentsT]):
+    """A tool of one group. ``repeatable``: running it again after an unknown outcome does no harm."""
+
+    name: str
+    description: str
+    arguments: type[ArgumentsT]
+    result: type[Closed]
+    run: Callable[[ToolContext, ArgumentsT], Awaitable[ToolReply]]
+    read_only: bool
+    destructive: bool = False
+    idempotent: bool = False
+    open_world: bool = False
+    repeatable: bool = False
+
+    def definition(self) -> types.Tool:
+        """The tool as ``tools/list`` shows it."""
+        return types.Tool(
+            name=self.name,
+            description=self.description,
+            input_schema=_schema(self.arguments),
+            output_schema=_schema(self.result),
+            annotations=types.ToolAnnotations(
+                title=self.name,
+                read_only_hint=self.read_only,
+                destructive_hint=self.destructive,
+                idempotent_hint=self.idempotent or self.read_only,
+                open_world_hint=self.open_world,
+            ),
+        )
+
+
+class Registry:
+    """The tools of this process, in a stable order."""
+
+    def __init__(self, tools: Iterable[Tool[Any]]) -> None:
+        self._tools = {tool.name: tool for tool in tools}
+        self._definitions = {tool.name: tool.definition() for tool in self._tools.values()}
+
+    def get(self, name: str) -> Tool[Any] | None:
+        """The tool of this name, if there is one."""
+        return self._tools.get(name)
+
+    def __iter__(self) -> Iterator[Tool[Any]]:
+        return iter(self._tools.values())
+
+    def definition(self, name: str) -> types.Tool:
+        """The tool's definition, made once."""
+        return self._definitions[name]
+
+
+def _schema(model: type[Closed]) -> dict[str, Any]:
+    schema = model.model_json_schema()
+    schema.pop("description", None)
+    return schema

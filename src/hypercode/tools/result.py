@@ -1,0 +1,56 @@
+"""What a call came to, as the journal keeps it and MCP sends it."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from mcp import types
+
+from hypercode.domain.errors import HyperCodeError, TooLarge
+from hypercode.mcp_protocol.caps import DEFAULT_CAP, HARD_CAP, cap_text, storable
+from hypercode.mcp_protocol.codes import tool_error
+from hypercode.mcp_protocol.schemas import canonical_json
+from hypercode.tools.registry import ToolReply
+
+
+@dataclass(frozen=True)
+class CallResult:
+    """Typed data (or a ToolError) and text."""
+
+    ok: bool
+    data: dict[str, Any]
+    text: str
+
+    @property
+    def code(self) -> str:
+        """``OK``, or the error's code."""
+        return "OK" if self.ok else str(self.data.get("code", "INTERNAL"))
+
+    def stored(self) -> dict[str, Any]:
+        """The form that the journal keeps."""
+        return asdict(self)
+
+    def to_mcp(self) -> types.CallToolResult:
+        """The form that MCP sends."""
+        return types.CallToolResult(
+            content=[types.TextContent(type="text", text=self.text)],
+            structured_content=self.data,
+            is_error=not self.ok,
+        )
+
+
+def success(reply: ToolReply) -> CallResult:
+    """Wrap what a tool function returned; raises TooLarge when the typed half is over the hard cap."""
+    data = storable(reply.data.model_dump(mode="json"))
+    if len(canonical_json(data)) > HARD_CAP:
+        raise TooLarge(
+            "the call was made, but its result is over 256 KiB and was dropped",
+            hint="Ask for less at a time.",
+        )
+    return CallResult(True, data, cap_text(storable(reply.text), HARD_CAP)[0])
+
+
+def failure(error: HyperCodeError) -> CallResult:
+    """Wrap an error: code, message, hint and whether a retry makes sense; never a traceback."""
+    said = tool_error(error)
+    text = f"{said.code}: {said.message}" + (f"\n{said.hint}" if said.hint else "")
+    return CallResult(False, storable(said.model_dump()), cap_text(storable(text), DEFAULT_CAP)[0])

@@ -1,0 +1,105 @@
+"""sh_exec: a command in the run's sandbox. The boundary is the container, not what stands in the arguments."""
+
+import re
+
+from pydantic import Field, model_validator
+
+from hypercode.domain.errors import InvalidArgument
+from hypercode.mcp_protocol.caps import DEFAULT_CAP, HARD_CAP, cap_text
+from hypercode.mcp_protocol.schemas import Arguments, Closed, WorkspacePath
+from hypercode.sandbox.base import ExecRequest, ExecResult
+from hypercode.tools.registry import Tool, ToolContext, ToolReply
+
+_ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
+_KEPT_ENV = re.compile(
+    r"LD_.*|GIT_.*|HYPERCODE_.*|PATH|HOME|BASH_ENV|ENV|PYTHONHOME|SHELLOPTS|.*_PROXY", re.I
+)
+
+
+class ExecArguments(Arguments):
+    """Either ``argv``, run as it stands, or ``script``, run by ``sh -c``."""
+
+    argv: list[str] = Field(default_factory=list, max_length=1000)
+    script: str = Field(default="", max_length=100_000)
+    cwd: WorkspacePath = "."
+    timeout_s: float = Field(default=120.0, gt=0, le=900)
+    env: dict[str, str] = Field(default_factory=dict, max_length=50)
+    stdin: str = Field(default="", max_length=1_000_000)
+    max_output: int = Field(default=DEFAULT_CAP, ge=256, le=HARD_CAP // 2)
+
+    @model_validator(mode="after")
+    def _one_command(self) -> "ExecArguments":
+        if bool(self.argv) == bool(self.script):
+            raise ValueError("give either argv or script")
+        if any("\0" in word for word in (*self.argv, self.script, *self.env.values())):
+            raise ValueError("a command holds no NUL character")
+        return self
+
+
+class Executed(Closed):
+    """How a command ended; output beyond ``max_output`` is cut to head and tail."""
+
+    exit_code: int | None
+    signal: int | None
+    timed_out: bool
+    stdout: str
+    stderr: str
+    duration_ms: float
+    truncated: bool
+
+
+async def sh_exec(context: ToolContext, args: ExecArguments) -> ToolReply:
+    """Run a command and wait for it; its process tree is dead afterwards."""
+    request = ExecRequest(
+        argv=list(args.argv) or ["sh", "-c", args.script],
+        cwd=args.cwd,
+        env=checked_env(args.env),
+        stdin=args.stdin,
+        timeout_s=args.timeout_s,
+        max_output=args.max_output,
+    )
+    done = await context.sandboxes.exec(context.sandbox, request)
+    stdout, cut_out = cap_text(done.stdout, args.max_output)
+    stderr, cut_err = cap_text(done.stderr, args.max_output)
+    result = Executed(
+        exit_code=done.exit_code,
+        signal=done.signal,
+        timed_out=done.timed_out,
+        stdout=stdout,
+        stderr=stderr,
+        duration_ms=done.duration_ms,
+        truncated=done.truncated or cut_out or cut_err,
+    )
+    return ToolReply(result, cap_text(f"{ending(done)}\n{stdout}\n{stderr}".strip(), args.max_output)[0])
+
+
+def checked_env(env: dict[str, str]) -> dict[str, str]:
+    """Return the variables; raises InvalidArgument for names that steer loaders, git or the platform."""
+    for name in env:
+        if not _ENV_NAME.fullmatch(name) or _KEPT_ENV.fullmatch(name):
+            raise InvalidArgument(f"the variable {name!r} can't be set for a command")
+    return dict(env)
+
+
+def ending(done: ExecResult) -> str:
+    """Say in words how a command ended."""
+    if done.timed_out:
+        return "Stopped at its time limit."
+    if done.exit_code is None:
+        return f"Killed by signal {done.signal}."
+    return f"Exit code {done.exit_code}."
+
+
+SHELL_TOOLS = (
+    Tool(
+        "sh_exec",
+        "Run a command in the sandbox: argv as it stands, or a script by sh -c. There is no network.",
+        ExecArguments,
+        Executed,
+        sh_exec,
+        read_only=False,
+        destructive=True,
+        open_world=False,
+    ),
+)
+"""The group's tools."""

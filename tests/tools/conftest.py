@@ -1,0 +1,167 @@
+"""A real tools process in this process: Postgres, the two apps on unix sockets, and minted grants."""
+
+import contextlib
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+
+import anyio
+import pytest
+import uvicorn
+from biscuit_auth import KeyPair
+
+from hypercode.domain.grant import Grant
+from hypercode.domain.ids import new_id
+from hypercode.domain.role import AgentRole
+from hypercode.policy.grants import mint
+from hypercode.store.database import Database
+from hypercode.store.tables import OrganisationRow, ProjectRow, RunRow, TaskRow, UserRow
+from hypercode.tools.keys import PlatformKeys
+
+
+@pytest.fixture
+def sockets() -> Iterator[Path]:
+    # Short: a socket's path holds 107 bytes.
+    with tempfile.TemporaryDirectory(prefix="hc-t-", dir="/tmp") as directory:
+        yield Path(directory)
+
+
+class Mint:
+    """A key pair, and grants made with it."""
+
+    def __init__(self) -> None:
+        pair = KeyPair()
+        self.private_hex = bytes(pair.private_key.to_bytes()).hex()
+        self.public_hex = bytes(pair.public_key.to_bytes()).hex()
+
+    def token(
+        self, run: RunRow, *, expires_in: timedelta = timedelta(hours=1), tools: set[str] | None = None
+    ) -> str:
+        return mint(
+            self.private_hex,
+            Grant(
+                organisation_id=run.organisation_id,
+                project_id=run.project_id,
+                task_id=run.task_id,
+                run_id=run.id,
+                workspace_id=run.workspace_id,
+                role=AgentRole(run.role),
+                expires_at=datetime.now(UTC) + expires_in,
+                tools=None if tools is None else frozenset(tools),
+            ),
+        )
+
+
+@pytest.fixture(scope="session")
+def minting() -> Mint:
+    return Mint()
+
+
+@pytest.fixture(scope="session")
+def keys(minting: Mint) -> PlatformKeys:
+    return PlatformKeys(
+        platform="platform-key",
+        verifier="verifier-key",
+        sandboxd="sandboxd-key",
+        grant_public_hex=minting.public_hex,
+    )
+
+
+@pytest.fixture
+def new_run(database: Database) -> Callable[..., Awaitable[RunRow]]:
+    """Makes a running run with all the rows above it: new_run(role, parent=...)."""
+    return partial(_new_run, database)
+
+
+async def _new_run(
+    database: Database, role: AgentRole = AgentRole.CODER, *, parent: RunRow | None = None
+) -> RunRow:
+    organisation, user, project, task = (new_id(noun) for noun in ("organisation", "user", "project", "task"))
+    if parent is not None:
+        organisation, project, task = parent.organisation_id, parent.project_id, parent.task_id
+    run = RunRow(
+        id=new_id("run"),
+        organisation_id=organisation,
+        project_id=project,
+        task_id=task,
+        parent_run_id=parent.id if parent else None,
+        goal="make the tests pass",
+        role=role.value,
+        model="builtin/repair",
+        status="running",
+        workspace_id=new_id("workspace"),
+        sandbox_id=None,
+        grant_token="",
+    )
+    async with database.transaction() as session:
+        if parent is None:
+            session.add(OrganisationRow(id=organisation, name="o"))
+            await session.flush()
+            session.add(
+                UserRow(
+                    id=user,
+                    organisation_id=organisation,
+                    email=user,
+                    name="u",
+                    role="admin",
+                    password_hash="",
+                )
+            )
+            session.add(
+                ProjectRow(
+                    id=project,
+                    organisation_id=organisation,
+                    name="p",
+                    source_kind="local_path",
+                    source="/nowhere",
+                    environment={},
+                )
+            )
+            await session.flush()
+            session.add(
+                TaskRow(
+                    id=task,
+                    organisation_id=organisation,
+                    project_id=project,
+                    created_by=user,
+                    prompt="p",
+                    model="builtin/repair",
+                    routing="coder",
+                    checks=[],
+                    require="fixed",
+                    budget={},
+                    include_dirty=False,
+                )
+            )
+            await session.flush()
+        session.add(run)
+    return run
+
+
+@pytest.fixture
+def listening() -> Callable[..., contextlib.AbstractAsyncContextManager[None]]:
+    return _listening
+
+
+@contextlib.asynccontextmanager
+async def _listening(app: object, path: Path) -> AsyncIterator[None]:
+    """Serve an app on a unix socket while the block lasts."""
+    server = uvicorn.Server(uvicorn.Config(app, uds=str(path), log_level="warning", access_log=False))  # type: ignore[arg-type]
+    up = anyio.Event()
+    startup = server.startup
+
+    async def started(sockets: object = None) -> None:
+        await startup(sockets)  # type: ignore[arg-type]
+        up.set()
+
+    server.startup = started  # type: ignore[method-assign]
+    async with anyio.create_task_group() as group:
+        group.start_soon(server.serve)
+        with anyio.fail_after(10):
+            await up.wait()
+        try:
+            yield
+        finally:
+            server.should_exit = True
