@@ -102,9 +102,19 @@ class EnvironmentFailed(HyperCodeError):
 
 
 class ModelFailed(HyperCodeError):
-    """The model's provider refused, failed or sent something unusable."""
+    """The model's provider refused, failed or sent something unusable.
+
+    ``transient`` says that the same request may succeed later, ``retry_after_s`` when, if the provider told.
+    """
 
     code = "MODEL_FAILED"
+
+    def __init__(
+        self, message: str, *, hint: str = "", transient: bool = False, retry_after_s: float | None = None
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.transient = transient
+        self.retry_after_s = retry_after_s
 
 
 class Unavailable(HyperCodeError):
