@@ -9,11 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from hypercode.domain.check import Check, CheckReport, TestCase
 from hypercode.domain.errors import HyperCodeError
-from hypercode.mcp_protocol.junit import parse_junit
+from hypercode.mcp_protocol.junit import REPORT_OPTION, parse_junit
 from hypercode.platform_api.types import CheckRan, CheckRun
 
 JUNIT_NAME = "junit.xml"
-JUNIT_ARGUMENT = f"--junit-xml=/tmp/hypercode-report/{JUNIT_NAME}"
 LOG_CAP = 20_000
 MESSAGE_CAP = 2_000
 
@@ -67,7 +66,7 @@ async def run_check(
     """Run a check once; ``extra_argv`` are paths to append for an argv that names its test files."""
     argv = [*check.argv, *extra_argv]
     if check.framework == "pytest":
-        argv.append(JUNIT_ARGUMENT)
+        argv.append(REPORT_OPTION)
     ran = await runner.check_run(
         CheckRun(
             run_id=place.run_id,
