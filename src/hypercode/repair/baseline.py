@@ -11,6 +11,7 @@ from .validate import Suite
 
 MAX_TRACED_FAILING = 24
 MAX_TRACED_HANGING = 2
+HANGING_CPU_S = 0.5
 MAX_TRACED_PASSING = 150
 # A test of which nothing was heard for this share of the budget counts as failed (it hangs).
 STALL_SHARE, STALL_MIN_S = 0.12, 1.5
@@ -87,20 +88,23 @@ class Measurer:
         """Line coverage of failing tests and of passing ones, those of the same files first."""
         suite = self.result.suite
         calm = [test for test in suite.failing if test not in self.result.hanging]
-        failing = (calm + self.result.hanging[:MAX_TRACED_HANGING])[:MAX_TRACED_FAILING]
-        files = {tests[test].file for test in failing}
+        files = {tests[test].file for test in suite.failing}
         ranked = sorted(
             suite.passing,
             key=lambda test: (tests[test].file not in files, suite.seconds[test] > 0.5, test),
         )
-        self._trace(failing, wall_s)
+        self._trace(calm[:MAX_TRACED_FAILING], wall_s)
+        hanging = self.result.hanging[:MAX_TRACED_HANGING]
+        self._trace([test for test in hanging if test in suite.failing], wall_s, HANGING_CPU_S)
         self._trace(ranked[:MAX_TRACED_PASSING], wall_s / 2)
 
-    def _trace(self, order: List[int], wall_s: float) -> None:
+    def _trace(self, order: List[int], wall_s: float, cpu_s: float = 10.0) -> None:
         left = list(order)
         while left:
             stall_s = max(self._stall_s, 6.0)
-            run = self._server.run(left, wall_s, trace=True, stall_s=stall_s)
+            run = self._server.run(
+                left, wall_s, trace=True, trace_cpu_s=cpu_s, stall_s=stall_s
+            )
             for record in run.records:
                 self.result.suite.coverage[record["test"]] = places_of(record["lines"])
             told = run.records and run.end == "crash" and run.records[-1]["s"] == 0.0

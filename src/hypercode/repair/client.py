@@ -150,7 +150,8 @@ class TestServer:
     def _last_words(self) -> str:
         text = Path(self._temp, "stderr").read_text("utf-8", "replace")
         lines = [line.strip() for line in text.splitlines() if line.strip()]
-        return lines[-1][:400] if lines else ""
+        errors = [line for line in lines if line.startswith(("ERROR", "E ", "ImportError"))]
+        return [*lines, *errors][-1][:400] if lines else ""
 
     def _receive(self) -> Dict[str, Any]:
         line = self._input.readline()

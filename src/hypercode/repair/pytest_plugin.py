@@ -22,7 +22,6 @@ from .trial import Emitter, Limits, Outcome, limit_cpu, run_in_child
 
 MAX_FRAMES = 60
 MAX_MESSAGE = 4000
-TRACE_CPU_S = 2.0
 
 
 class Wire(Protocol):
@@ -131,6 +130,7 @@ class ServePlugin:
                 emit({"swap": "impossible"})
                 return
         self._emit = emit
+        self._trace_cpu_s = float(request.get("trace_cpu_s", 10.0))
         tracer = line_tracer(self._files) if request.get("trace") else None
         chosen: List[int] = request["tests"]
         for position, index in enumerate(chosen):
@@ -215,7 +215,7 @@ class ServePlugin:
             os._exit(0)
 
         signal.signal(signal.SIGPROF, tell)
-        limit_cpu(TRACE_CPU_S)
+        limit_cpu(self._trace_cpu_s)
 
     def _outcome(self) -> str:
         if any(report.failed for report in self._reports):

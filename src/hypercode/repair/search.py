@@ -151,7 +151,8 @@ class Search:
         candidates = generator.candidates(scores)
         self._state.total = len(candidates)
         self._progress("search", f"{len(candidates)} candidate edits", force=True)
-        self._until = SINGLE_SHARE * self._options.budget_s
+        left = self._options.budget_s - self.elapsed()
+        self._until = self.elapsed() + SINGLE_SHARE * left
         self._try_all(self._fresh(iter(candidates)), patient=False)
         late, self._state.late = self._state.late[:MAX_LATE], []
         self._try_all(iter(late), patient=True)

@@ -201,6 +201,38 @@ def donor_attribute(node: ast.AST, context: Context) -> Iterator[Change]:
                 yield context.swap(node, text, "donor-attribute", 2.1, f"use `{text}`")
 
 
+def other_owner(node: ast.AST, context: Context) -> Iterator[Change]:
+    """The same attribute of another variable: `other.end` for `self.end`."""
+    if not isinstance(node, ast.Attribute) or not isinstance(node.value, ast.Name):
+        return
+    for name in context.scope(node).names[:MAX_DONORS]:
+        if name != node.value.id:
+            why = f"use `{name}.{node.attr}` instead of `{node.value.id}.{node.attr}`"
+            yield context.edit([(node.value, name)], "other-owner", 1.5, why)
+
+
+def clamped(node: ast.AST, context: Context) -> Iterator[Change]:
+    """A value that must not go under or over another one: `max(x, 0)`, `min(x, limit)`."""
+    parent = context.parent(node)
+    if not isinstance(node, (ast.Name, ast.Attribute, ast.Call, ast.BinOp, ast.Subscript)):
+        return
+    if not isinstance(getattr(node, "ctx", ast.Load()), ast.Load):
+        return
+    if not isinstance(parent, (ast.Return, ast.Assign, ast.Call, ast.keyword, ast.Slice)):
+        return
+    if isinstance(parent, ast.Call) and parent.func is node:
+        return
+    text, scope = context.text(node), context.scope(node)
+    donors = [(other, 2.6) for other in (*scope.parameters[:6], *scope.attributes[:8])]
+    if isinstance(node, ast.Attribute):
+        owners = [f"{name}.{node.attr}" for name in scope.names[:8]]
+        donors = [*[(owner, 2.1) for owner in owners], *donors]
+    for other, cost in [("0", 2.1), ("1", 2.3), *dict(reversed(donors)).items()]:
+        for function in ("max", "min") if other != text else ():
+            longer = f"{function}({text}, {other})"
+            yield context.swap(node, longer, "clamped", cost, f"use `{longer}`")
+
+
 def exception(node: ast.AST, context: Context) -> Iterator[Change]:
     """Another exception raised or caught: those the failing tests wait for, and usual ones."""
     if isinstance(node, ast.ExceptHandler) and node.type is not None:
@@ -231,5 +263,7 @@ TEMPLATES: List[Tuple[Tuple[Type[ast.AST], ...], Template]] = [
     ((ast.Attribute,), attribute),
     ((ast.Call,), other_callable),
     ((ast.Name, ast.Attribute), donor_attribute),
+    ((ast.Attribute,), other_owner),
+    ((ast.expr,), clamped),
     ((ast.ExceptHandler, ast.Raise), exception),
 ]

@@ -1,0 +1,1 @@
+"""Stock levels, prices and reorders of a small shop."""

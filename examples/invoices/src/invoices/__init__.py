@@ -1,0 +1,1 @@
+"""Invoices with payment terms, tax and instalments."""

@@ -1,0 +1,1 @@
+"""Meetings, free slots and recurring dates."""
