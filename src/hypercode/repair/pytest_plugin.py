@@ -8,6 +8,7 @@ import importlib
 import importlib.util
 import marshal
 import os
+import re
 import signal
 import sys
 import traceback
@@ -20,7 +21,10 @@ from .swap import LiveFunctions, Undo, clear_caches, restore
 from .tracing import FileFilter, line_tracer
 from .trial import Emitter, Limits, Outcome, limit_cpu, run_in_child
 
+# A line of pytest's short traceback, or of a SyntaxError.
+_PLACE = re.compile(r"""^(?:E\s+File ")?([^\s":]+\.py)(?:", line |:)(\d+)""", re.MULTILINE)
 MAX_FRAMES = 60
+LEAVE = os._exit  # a traced test runs with another one
 MAX_MESSAGE = 4000
 
 
@@ -50,6 +54,7 @@ class ServePlugin:
         self._wire = wire
         self._root = os.path.realpath(root)
         self._items: List[pytest.Item] = []
+        self._files = FileFilter(self._root, [])
         self._reports: List[pytest.TestReport] = []
         self._detail: Optional[Dict[str, Any]] = None
         self._brief = False
@@ -61,7 +66,16 @@ class ServePlugin:
             lines = [line.strip() for line in text.splitlines() if line.strip()]
             last = next((line for line in reversed(lines) if line.startswith("E ")), "")
             error = (last or (lines[-1] if lines else "unknown error")).lstrip("E ").strip()
-            self.collect_errors.append({"file": report.nodeid, "error": error[:400]})
+            place = self._last_place(text)
+            self.collect_errors.append({"file": report.nodeid, "at": place, "error": error[:400]})
+
+    def _last_place(self, text: str) -> str:
+        """The project's own line that an import failed at, from the text of the traceback."""
+        for path, line in reversed(_PLACE.findall(text)):
+            absolute = os.path.realpath(os.path.join(self._root, path))
+            if absolute.startswith(self._root + os.sep):
+                return f"{self._relative(absolute)}:{line}"
+        return ""
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
@@ -193,7 +207,7 @@ class ServePlugin:
         self._reports = []
         self._detail = None
         if tracer is not None:
-            self._tell_if_endless(index, tracer)
+            self._tell_before_end(index, tracer)
             tracer.start()
         item.ihook.pytest_runtest_protocol(item=item, nextitem=after)
         record: Dict[str, Any] = {"test": index}
@@ -206,14 +220,15 @@ class ServePlugin:
             record["detail"] = self._detail
         return record
 
-    def _tell_if_endless(self, index: int, tracer: Any) -> None:
-        """A traced test that never ends still tells its lines before its process goes."""
+    def _tell_before_end(self, index: int, tracer: Any) -> None:
+        """A traced test that never ends, or ends its process, still tells its lines before."""
 
-        def tell(signum: int, frame: Any) -> None:
+        def tell(*_: Any) -> None:
             found = {path: sorted(lines) for path, lines in tracer.stop().items()}
             self._emit({"test": index, "lines": found, "outcome": "failed", "s": 0.0})
-            os._exit(0)
+            LEAVE(0)
 
+        os._exit = tell  # type: ignore[assignment]
         signal.signal(signal.SIGPROF, tell)
         limit_cpu(self._trace_cpu_s)
 
@@ -249,7 +264,7 @@ class ServePlugin:
 
     def pytest_exception_interact(self, call: pytest.CallInfo[Any], report: Any) -> None:
         """Keep the first error of the test: its type, message and the project's own frames."""
-        if self._brief or self._detail is not None or call.excinfo is None:
+        if self._brief or self._detail or call.excinfo is None or call.when == "collect":
             return
         frames = traceback.extract_tb(call.excinfo.tb)[-MAX_FRAMES:]
         places = [(self._files.relative(f.filename), f.lineno) for f in frames]

@@ -104,7 +104,8 @@ class Search:
 
     def _collect_error(self) -> Dict[str, Any]:
         first = self._collection.errors[0]
-        words = f"{first['file']} could not be collected: {first['error']}"
+        place = f" ({first['at']})" if first["at"] else ""
+        words = f"{first['file']} could not be collected{place}: {first['error']}"
         return self.result("collect_error", words)
 
     def _nothing_fails(self) -> Dict[str, Any]:

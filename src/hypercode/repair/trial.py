@@ -19,6 +19,7 @@ except ImportError:  # not a POSIX system: no limits, and no fork either
     resource = None
 
 Record = Dict[str, Any]
+LEAVE = os._exit  # a traced test runs with another one
 _POLL_S = 0.02
 _MEMORY_BYTES = 2 << 30
 _FILE_BYTES = 512 << 20
@@ -54,7 +55,7 @@ class Emitter:
 
     def __call__(self, record: Record) -> None:
         if os.getpid() != self._owner:
-            os._exit(0)  # a test forked and its child came back here: it must not go on
+            LEAVE(0)  # a test forked and its child came back here: it must not go on
         data = json.dumps(record).encode("utf-8") + b"\n"
         while data:
             data = data[os.write(self._descriptor, data) :]
@@ -104,7 +105,7 @@ def _child(work: Callable[[Emitter], None], writer: int) -> None:
         emit({"end": "done"})
     finally:
         # Also after SystemExit or an error of the candidate: nothing of the parent's may run here.
-        os._exit(0)
+        LEAVE(0)
 
 
 def _limit_resources() -> None:
