@@ -22,6 +22,7 @@ from hypercode.domain.ids import new_id
 from hypercode.domain.role import AgentRole, PersonRole
 from hypercode.domain.task import Routing
 from hypercode.events import log
+from hypercode.gateway.fields import Storable
 from hypercode.gateway.routing import Route, RoutingChoice, route
 from hypercode.policy import grants
 from hypercode.store.models import announced_models, default_model
@@ -50,7 +51,7 @@ def _argv_text(check: str) -> str:
     return check
 
 
-CheckText = Annotated[str, StringConstraints(max_length=2000), AfterValidator(_argv_text)]
+CheckText = Annotated[str, StringConstraints(max_length=2000), Storable, AfterValidator(_argv_text)]
 
 
 class NewTask(BaseModel):
@@ -59,8 +60,10 @@ class NewTask(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     project_id: str
-    prompt: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100_000)]
-    model: Annotated[str, StringConstraints(max_length=300)] | None = None
+    prompt: Annotated[
+        str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100_000), Storable
+    ]
+    model: Annotated[str, StringConstraints(max_length=300), Storable] | None = None
     routing: RoutingChoice = "auto"
     checks: Annotated[list[CheckText], Field(max_length=20)] = Field(default_factory=list[str])
     require: Grade = Grade.FIXED

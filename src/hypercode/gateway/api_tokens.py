@@ -1,12 +1,12 @@
 """A person's API tokens."""
 
 from datetime import datetime
-from typing import Annotated
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 from hypercode.gateway.deps import CurrentCaller, DbSession
+from hypercode.gateway.fields import Name
 from hypercode.store import api_tokens
 from hypercode.store.tables import ApiTokenRow
 
@@ -29,7 +29,7 @@ class ApiTokenList(BaseModel):
 class NewApiToken(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    name: Annotated[str, Field(min_length=1, max_length=100)]
+    name: Name
 
 
 class CreatedApiToken(BaseModel):

@@ -26,7 +26,9 @@ RESOURCES = (users, api_tokens, projects, models, tasks, runs, streams, artifact
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 
-def create_app(settings: Settings, database: Database, *, ui: StaticUi | None = None) -> FastAPI:
+def create_app(
+    settings: Settings, database: Database, *, ui: StaticUi | None = None, heartbeat_s: float = 15.0
+) -> FastAPI:
     """Make the gateway on a migrated database; nothing connects before the app starts."""
     live = LiveEvents(database, NotifyWakeUps(database.url, RUN_EVENTS_CHANNEL))
     parts = Parts(
@@ -35,6 +37,7 @@ def create_app(settings: Settings, database: Database, *, ui: StaticUi | None = 
         artifacts=ArtifactStore(settings.artifacts_dir),
         live=live,
         failed_sign_ins=FailedAttempts(),
+        heartbeat_s=heartbeat_s,
     )
 
     @asynccontextmanager

@@ -27,7 +27,7 @@ class Parts:
     artifacts: ArtifactStore
     live: LiveEvents
     failed_sign_ins: FailedAttempts
-    heartbeat_s: float = 15.0
+    heartbeat_s: float
 
 
 def parts_of(connection: HTTPConnection) -> Parts:

@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
+from sqlalchemy.exc import DataError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
@@ -151,7 +152,16 @@ async def _on_http_error(request: Request, error: Exception) -> JSONResponse:
     return response
 
 
+async def _on_data_error(request: Request, error: Exception) -> JSONResponse:
+    # Such as a NUL in a path: nothing is by this name, and the database can't even be asked.
+    _ = error
+    return problem_response(
+        request.scope, status=422, code="INVALID_ARGUMENT", detail="A value can't be stored or looked up."
+    )
+
+
 def install_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(HyperCodeError, _on_hypercode_error)
     app.add_exception_handler(RequestValidationError, _on_validation_error)
     app.add_exception_handler(HTTPException, _on_http_error)
+    app.add_exception_handler(DataError, _on_data_error)

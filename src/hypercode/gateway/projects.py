@@ -9,11 +9,11 @@ from pydantic import BaseModel, ConfigDict, StringConstraints
 from hypercode.domain.project import EnvironmentSettings, Project, SourceKind
 from hypercode.gateway.auth import Caller
 from hypercode.gateway.deps import AppParts, CurrentCaller, DbSession, Parts, require_admin
+from hypercode.gateway.fields import Name, Storable
 from hypercode.gateway.sources import git_source, local_source
 from hypercode.store import projects
 
 router = APIRouter(prefix="/projects", tags=["projects"])
-Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
 
 
 class NewProject(BaseModel):
@@ -23,7 +23,7 @@ class NewProject(BaseModel):
 
     name: Name | None = None
     source_kind: SourceKind
-    source: Annotated[str, StringConstraints(min_length=1, max_length=2000)]
+    source: Annotated[str, StringConstraints(min_length=1, max_length=2000), Storable]
     environment: EnvironmentSettings = EnvironmentSettings()
 
 

@@ -72,11 +72,11 @@ async def git_source(url: str) -> str:
 
 
 async def _refuse_private(host: str, port: int) -> None:
-    if ("." not in host and ":" not in host) or host.endswith(PRIVATE_SUFFIXES):
+    if ("." not in host and ":" not in host) or "%" in host or host.endswith(PRIVATE_SUFFIXES):
         raise _private(host)
     # The name may lead elsewhere by the time of the fetch, which checks again; this answer comes at once.
     for address in await _addresses(host, port):
-        if not ipaddress.ip_address(address.partition("%")[0]).is_global:
+        if not ipaddress.ip_address(address).is_global:
             raise _private(host)
 
 

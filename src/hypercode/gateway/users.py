@@ -10,12 +10,13 @@ from hypercode.domain.errors import Unauthenticated
 from hypercode.domain.user import User
 from hypercode.gateway.auth import COOKIE, clear_cookie, require_same_origin, set_cookie
 from hypercode.gateway.deps import AppParts, CurrentCaller, DbSession
+from hypercode.gateway.fields import Name
 from hypercode.gateway.passwords import MAX_LENGTH, MIN_LENGTH, hash_password, password_matches
 from hypercode.store import users
 from hypercode.store.tables import UserRow
 
 router = APIRouter(tags=["users"])
-EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s]{1,255}")
+EMAIL = re.compile(r"[^@\s\0]{1,64}@[^@\s\0]{1,255}")
 
 
 def _email(value: str) -> str:
@@ -48,7 +49,7 @@ class SetupRequest(BaseModel):
 
     token: Annotated[str, Field(min_length=1, max_length=200)]
     email: Email
-    name: Annotated[str, Field(min_length=1, max_length=100)]
+    name: Name
     password: Annotated[SecretStr, AfterValidator(_password)]
 
 

@@ -86,7 +86,7 @@ async def newest_tasks(
     if status is not None:
         statement = statement.where(RunRow.status == status.value)
     rows = await session.execute(statement)
-    return [(task, run) for task, run in rows.tuples()]
+    return [(row[0], row[1]) for row in rows]
 
 
 def to_domain(row: TaskRow) -> Task:
