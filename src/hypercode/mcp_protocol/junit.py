@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 from hypercode.domain.check import TestCase, TestOutcome
 from hypercode.domain.errors import InvalidArgument, TooLarge
 
-PYTEST = ("python", "-m", "pytest", "-q", "-p", "no:cacheprovider")
+PYTEST: tuple[str, ...] = ("python", "-m", "pytest", "-q", "-p", "no:cacheprovider")
 """How pytest is called, the same in development and in verification."""
 
 REPORT_DIRECTORY = "/tmp/hypercode-report"

@@ -52,10 +52,15 @@ def reclaim_key(row: JournalRow, owner: str) -> None:
 async def close_key(
     session: AsyncSession, run_id: str, key: str, owner: str, result: dict[str, Any] | None
 ) -> None:
-    """Store the result of a call, None for unknown; a key that another owner has taken over stays as it is."""
+    """Store the result of a call, None for unknown; a key that was taken over or given up stays."""
     await session.execute(
         update(JournalRow)
-        .where(JournalRow.run_id == run_id, JournalRow.key == key, JournalRow.owner == owner)
+        .where(
+            JournalRow.run_id == run_id,
+            JournalRow.key == key,
+            JournalRow.owner == owner,
+            JournalRow.state == RUNNING,
+        )
         .values(state=UNKNOWN if result is None else DONE, result=result, ended_at=datetime.now(UTC))
     )
 

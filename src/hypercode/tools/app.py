@@ -12,7 +12,9 @@ from starlette.routing import Route
 from hypercode.policy.rules import BUILT_IN
 from hypercode.sandbox.base import Sandboxes
 from hypercode.store.database import Database
+from hypercode.tools.delegation import Delegation
 from hypercode.tools.dispatcher import Dispatcher
+from hypercode.tools.git import GIT_TOOLS
 from hypercode.tools.keys import PlatformKeys
 from hypercode.tools.ledger import Ledger
 from hypercode.tools.mcp_app import create_mcp_app
@@ -20,6 +22,7 @@ from hypercode.tools.platform import create_platform_app
 from hypercode.tools.platform_work import PlatformWork
 from hypercode.tools.registry import Registry
 from hypercode.tools.shell import SHELL_TOOLS
+from hypercode.tools.tests import TEST_TOOLS
 from hypercode.tools.workspace import WORKSPACE_TOOLS
 
 
@@ -37,7 +40,9 @@ def create_app(
 ) -> ToolsApps:
     """Wire everything; ``registry`` None means all tools of this process."""
     owner = uuid.uuid4().hex
-    dispatcher = Dispatcher(registry or all_tools(), BUILT_IN, Ledger(database, owner), sandboxes)
+    dispatcher = Dispatcher(
+        registry or all_tools(database, keys), BUILT_IN, Ledger(database, owner), sandboxes
+    )
     beside = [Route("/healthz", _healthz), Route("/metrics", _metrics)]
     return ToolsApps(
         mcp=create_mcp_app(dispatcher, keys.grant_public_hex, routes=beside),
@@ -46,9 +51,10 @@ def create_app(
     )
 
 
-def all_tools() -> Registry:
+def all_tools(database: Database, keys: PlatformKeys) -> Registry:
     """Every tool that there is; policy says who sees which."""
-    return Registry([*WORKSPACE_TOOLS, *SHELL_TOOLS])
+    delegation = Delegation(database, keys.grant_public_hex)
+    return Registry([*WORKSPACE_TOOLS, *SHELL_TOOLS, *GIT_TOOLS, *TEST_TOOLS, *delegation.tools()])
 
 
 async def _healthz(_: Request) -> Response:
