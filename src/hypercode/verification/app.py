@@ -1,4 +1,4 @@
-"""The verifier process: two verbs over its unix socket, for workers that hold the verifier key."""
+"""The verifier process: two verbs over its unix socket, for workers that hold the platform key."""
 
 import asyncio
 import hmac
@@ -75,7 +75,7 @@ def _guarded(endpoint: Endpoint, key: str) -> Endpoint:
 def _authenticate(request: Request, key: str) -> None:
     sent = request.headers.get("authorization", "")
     if not hmac.compare_digest(sent.encode(), f"Bearer {key}".encode()):
-        raise Unauthenticated("The verifier key is missing or wrong.")
+        raise Unauthenticated("The platform key is missing or wrong.")
 
 
 async def _body(request: Request) -> bytes:
@@ -133,14 +133,18 @@ async def serve(settings: Settings) -> None:
     """Run the verifier process until it is told to stop."""
     if settings.database_url is None:
         raise InvalidArgument("The verifier needs a database.", hint="Set HYPERCODE_DATABASE_URL.")
-    key = _read_key(settings.keys_dir / "verifier.key")
+    # Workers call with the platform key; the verifier's own key opens check_run, and no worker holds it.
+    callers_key = _read_key(settings.keys_dir / "platform.key")
+    own_key = _read_key(settings.keys_dir / "verifier.key")
     signing_key = read_private_key(settings.keys_dir / "attestation.key")
     database = Database(settings.database_url)
-    platform = PlatformClient(settings.socket("platform"), key)
+    platform = PlatformClient(settings.socket("platform"), own_key)
     verifier = Verifier(database, ArtifactStore(settings.artifacts_dir), platform, signing_key)
     socket = settings.socket("verifier")
     socket.unlink(missing_ok=True)
-    config = uvicorn.Config(create_app(verifier, key), uds=str(socket), log_config=None, access_log=False)
+    config = uvicorn.Config(
+        create_app(verifier, callers_key), uds=str(socket), log_config=None, access_log=False
+    )
     try:
         await uvicorn.Server(config).serve()
     finally:

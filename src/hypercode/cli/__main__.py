@@ -1,0 +1,82 @@
+"""``hypercode``: the composition root. Each command is a module, loaded only when it is called."""
+
+import importlib
+import sys
+from typing import Any
+
+import typer
+from rich.console import Console
+from typer.core import TyperGroup
+
+from hypercode.cli.show import Terminal
+from hypercode.domain.errors import HyperCodeError
+
+COMMANDS = {
+    "run": "Work on a repository and check the result; needs no running server.",
+    "apply": "Apply the diff of a run to your repository.",
+    "up": "Start the whole platform on this machine.",
+    "doctor": "Say what works on this machine, and what to do about the rest.",
+    "verify": "Check the signature of an attestation and say what it states.",
+    "admin": "Reset the admin account.",
+    "purge": "Remove everything this platform keeps on this machine.",
+    "gateway": "Run the gateway process.",
+    "worker": "Run a worker process.",
+    "tools": "Run the tools process.",
+    "sandboxd": "Run the sandbox process.",
+    "verifier": "Run the verifier process.",
+    "migrate": "Bring the database to this version.",
+    "openapi": "Print the OpenAPI document.",
+}
+EXIT_BAD_INPUT, EXIT_PLATFORM = 2, 5
+BAD_INPUT = ("INVALID_ARGUMENT", "NOT_FOUND", "CONFLICT")
+
+
+class LazyCommands(TyperGroup):
+    """Knows the names and first words of all commands; imports one only to run it or to show its help."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"hypercode.cli.{cmd_name}")
+        entry: Any = getattr(module, cmd_name)
+        if isinstance(entry, typer.Typer):
+            command = typer.main.get_command(entry)
+        else:
+            app = typer.Typer(add_completion=False, rich_markup_mode=None)
+            app.command(name=cmd_name)(entry)
+            command = typer.main.get_command(app)
+        command.name = cmd_name
+        return command
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+app = typer.Typer(
+    cls=LazyCommands,
+    name="hypercode",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+@app.callback()
+def hypercode() -> None:
+    """A self-hosted AI coding platform: agents work in containers, the platform checks the result itself."""
+
+
+def main() -> None:
+    try:
+        app()
+    except HyperCodeError as error:
+        Terminal(Console()).failed(error)
+        sys.exit(EXIT_BAD_INPUT if error.code in BAD_INPUT else EXIT_PLATFORM)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,217 @@
+"""``hypercode run``: one task from the terminal, with or without a running platform."""
+
+import asyncio
+import json
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydantic import ValidationError
+
+from hypercode.cli.show import Show, shows
+from hypercode.cli.supervisor import State, attached
+from hypercode.domain.attestation import Grade
+from hypercode.domain.budget import Budget
+from hypercode.domain.errors import HyperCodeError, InvalidArgument
+from hypercode.domain.event import Event, RunFinished
+from hypercode.domain.project import SourceKind
+from hypercode.events.live import LiveEvents
+from hypercode.events.live_notify import NotifyWakeUps
+from hypercode.events.log import RUN_EVENTS_CHANNEL
+from hypercode.gateway.acceptance import NewTask, accept_task, read_grant_key
+from hypercode.settings import Settings
+from hypercode.store.artifacts import ArtifactStore, get_artifact
+from hypercode.store.database import Database
+from hypercode.store.projects import ensure_project
+from hypercode.store.runs import request_cancel
+from hypercode.store.users import ensure_local_user
+from hypercode.telemetry.logging import configure_logging
+
+VERIFIED, BELOW_GRADE, USAGE, REFUSED, BUDGET, PLATFORM, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
+EXIT_BY_CODE = {
+    "INVALID_ARGUMENT": USAGE,
+    "NOT_FOUND": USAGE,
+    "POLICY_DENIED": REFUSED,
+    "PERMISSION_DENIED": REFUSED,
+    "BUDGET_EXCEEDED": BUDGET,
+    "CANCELLED": INTERRUPTED,
+}
+
+
+def run(  # noqa: PLR0913 - the options of a command
+    prompt: Annotated[str, typer.Argument(help="What to do, in words.")],
+    repo: Annotated[Path, typer.Option(help="The repository or folder; it is read, never changed.")] = Path(),
+    model: Annotated[
+        str | None,
+        typer.Option(help="builtin/repair, openai:NAME, anthropic:NAME, ollama:NAME, scripted:FILE, …"),
+    ] = None,
+    check: Annotated[
+        list[str] | None,
+        typer.Option(help="The command that decides; more than one may be given. Default: found."),
+    ] = None,
+    require: Annotated[Grade, typer.Option(help="The grade that counts as verified.")] = Grade.FIXED,
+    max_turns: Annotated[int | None, typer.Option(help="Budget: model calls.", min=1)] = None,
+    max_tokens: Annotated[int | None, typer.Option(help="Budget: tokens in and out.", min=1)] = None,
+    budget: Annotated[float | None, typer.Option(help="Budget: US dollars.", min=0)] = None,
+    max_time: Annotated[float | None, typer.Option(help="Budget: seconds of wall time.", min=1)] = None,
+    plan: Annotated[bool, typer.Option("--plan", help="Let the Architect plan first.")] = False,
+    include_dirty: Annotated[
+        bool, typer.Option("--include-dirty", help="Take uncommitted work along.")
+    ] = False,
+    patch_out: Annotated[Path | None, typer.Option(help="Write the diff to this file.")] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one event a line; the last is run.finished.")
+    ] = False,
+) -> None:
+    """Work on a repository, check the result in a clean container, and print the diff.
+
+    Exit codes: 0 verified; 1 ran, below the required grade; 2 bad input; 3 refused by policy; 4 stopped by
+    budget; 5 the platform or the environment failed, nothing was judged; 130 interrupted, the diff is kept.
+    """
+    configure_logging("ERROR")
+    show = shows(as_json=as_json)
+    try:
+        request = _request(
+            prompt=prompt, model=_absolute_script(model), checks=check or [], require=require,
+            budget=_budget(max_turns, max_tokens, budget, max_time), include_dirty=include_dirty,
+            routing="architect" if plan else "auto",
+        )  # fmt: skip
+        code = asyncio.run(_Session(Settings(), _checked_repo(repo), show).work(request, patch_out))
+    except HyperCodeError as error:
+        show.failed(error)
+        code = EXIT_BY_CODE.get(error.code, PLATFORM)
+    raise typer.Exit(code)
+
+
+def _request(**fields: Any) -> NewTask:
+    try:
+        return NewTask(project_id="prj_" + "0" * 32, **fields)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise InvalidArgument(
+            f"{first['loc'][0]}: {first['msg']}", hint="See `hypercode run --help`."
+        ) from error
+
+
+def _budget(turns: int | None, tokens: int | None, dollars: float | None, seconds: float | None) -> Budget:
+    given = {"max_turns": turns, "max_tokens": tokens, "max_cost_usd": dollars, "max_wall_s": seconds}
+    return Budget.model_validate({name: value for name, value in given.items() if value is not None})
+
+
+def _checked_repo(repo: Path) -> Path:
+    """Refuse at once what can't be a repository; what is in it is looked at in a container."""
+    if not repo.exists():
+        raise InvalidArgument(f"There is no {repo}.", hint="Give the path of a repository with --repo.")
+    if not repo.is_dir():
+        raise InvalidArgument(f"{repo} is a file.", hint="Give the directory of the repository with --repo.")
+    return repo.resolve()
+
+
+def _absolute_script(model: str | None) -> str | None:
+    if model is None or not model.startswith("scripted:"):
+        return model
+    path = Path(model.removeprefix("scripted:"))
+    if not path.is_file():
+        raise InvalidArgument(f"There is no script {path}.", hint="scripted:FILE names a YAML file of turns.")
+    return f"scripted:{path.resolve()}"
+
+
+class _Session:
+    """One ``hypercode run``: the platform it uses, the task it hands in, the events it follows."""
+
+    def __init__(self, settings: Settings, repo: Path, show: Show) -> None:
+        self._settings = settings
+        self._repo = repo
+        self._show = show
+        self._interrupted = False
+
+    async def work(self, request: NewTask, patch_out: Path | None) -> int:
+        # The handler stands before anything is started: an early Ctrl-C must stop all of it again.
+        main = asyncio.current_task()
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGINT, self._interrupt, main)
+        loop.add_signal_handler(signal.SIGTERM, self._interrupt, main)
+        try:
+            async with attached(self._settings, self._show.say) as platform:
+                return await self._follow(platform, request, patch_out)
+        except asyncio.CancelledError:
+            if self._interrupted:
+                return INTERRUPTED
+            raise
+
+    def _interrupt(self, main: asyncio.Task[Any] | None) -> None:
+        self._interrupted = True
+        if main is not None:
+            main.cancel()
+
+    async def _follow(self, platform: State, request: NewTask, patch_out: Path | None) -> int:
+        database = Database(platform.database_url)
+        try:
+            run_id = await self._hand_in(database, request)
+            async with LiveEvents(database, NotifyWakeUps(platform.database_url, RUN_EVENTS_CHANNEL)) as live:
+                finished = await self._watch(database, live, run_id)
+            return await self._conclude(database, finished, patch_out)
+        finally:
+            await database.dispose()
+
+    async def _hand_in(self, database: Database, request: NewTask) -> str:
+        async with database.transaction() as session:
+            user = await ensure_local_user(session)
+            project = await ensure_project(
+                session, user.organisation_id, source_kind=SourceKind.LOCAL_PATH, source=str(self._repo),
+                name=self._repo.name or "root",
+            )  # fmt: skip
+            asked = request.model_copy(update={"project_id": project.id})
+            accepted = await accept_task(session, read_grant_key(self._settings.keys_dir), user, asked)
+        return accepted.run_id
+
+    async def _watch(self, database: Database, live: LiveEvents, run_id: str) -> Event:
+        """Show events until the last one; Ctrl-C cancels the run and still waits for its last words."""
+        after = 0
+        while True:
+            try:
+                async for event in live.subscribe(run_id, after):
+                    after = event.seq
+                    if event.type == RunFinished.type:
+                        return event
+                    self._show.event(event)
+            except asyncio.CancelledError:
+                if not self._interrupted:
+                    raise
+                self._show.say("Cancelling; the diff so far is kept")
+                async with database.transaction() as session:
+                    await request_cancel(session, run_id)
+
+    async def _conclude(self, database: Database, finished: Event, patch_out: Path | None) -> int:
+        payload = RunFinished.model_validate(finished.payload)
+        artifacts = ArtifactStore(self._settings.artifacts_dir)
+        async with database.transaction() as session:
+            diff = artifacts.read(await get_artifact(session, payload.diff)) if payload.diff else b""
+            attestation = (
+                artifacts.read(await get_artifact(session, payload.attestation))
+                if payload.attestation
+                else b""
+            )
+        if patch_out is not None:
+            patch_out.write_bytes(diff)
+        self._show.finished(
+            finished, payload, diff.decode(errors="replace"), json.loads(attestation) if attestation else None
+        )
+        return _exit_code(payload)
+
+
+def _exit_code(payload: RunFinished) -> int:
+    if payload.error_code is not None and payload.error_code in EXIT_BY_CODE:
+        # Bad input that shows only in the container (an empty repository) is bad input still.
+        return EXIT_BY_CODE[payload.error_code]
+    if payload.verified:
+        return VERIFIED
+    if payload.attestation is None:
+        return PLATFORM
+    return BELOW_GRADE
+
+
+if sys.platform == "win32":  # pragma: no cover - signal handlers of asyncio are for POSIX
+    raise ImportError("hypercode run needs a POSIX system; use WSL 2 on Windows.")

@@ -1,0 +1,13 @@
+"""``hypercode tools``: MCP for agents, /platform for the platform's own work."""
+
+import asyncio
+
+from hypercode.cli.environment import database_url, process_settings
+from hypercode.store.database import Database
+from hypercode.tools.serve import serve
+
+
+def tools() -> None:
+    """Run the tools process, on two unix sockets."""
+    settings = process_settings()
+    asyncio.run(serve(settings, Database(database_url(settings))))

@@ -1,0 +1,25 @@
+"""``hypercode worker``: works on runs."""
+
+import asyncio
+import uuid
+from typing import Annotated
+
+import typer
+
+from hypercode.cli.environment import database_url, process_settings
+from hypercode.domain.role import AgentRole
+from hypercode.runs.worker import serve
+
+
+def worker(
+    role: Annotated[
+        list[AgentRole] | None, typer.Option(help="The queue to serve; give it twice for both (the default).")
+    ] = None,
+    executor_id: Annotated[
+        str | None, typer.Option(help="The name under which a restarted worker finds its own runs again.")
+    ] = None,
+) -> None:
+    """Run a worker: it holds the model keys, and touches no engine and no workspace itself."""
+    settings = process_settings()
+    roles = role or list(AgentRole)
+    asyncio.run(serve(settings, database_url(settings), executor_id or uuid.uuid4().hex, roles))

@@ -1,0 +1,160 @@
+"""Everything after the agent: the diff, the platform's own verification, the last event, the clean-up."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+from sqlalchemy import text
+
+from hypercode.domain.artifact import ArtifactKind
+from hypercode.domain.attestation import Grade, Verdict
+from hypercode.domain.event import (
+    DiffExported,
+    RunFinished,
+    RunStatusChanged,
+    TestCounts,
+    VerificationFinished,
+    VerificationPhaseChanged,
+)
+from hypercode.domain.run import RunStatus
+from hypercode.events import log
+from hypercode.platform_api import types as api
+from hypercode.runs.preparation import RunFacts
+from hypercode.runs.services import Services
+from hypercode.store.artifacts import get_artifact
+from hypercode.store.runs import get_run
+
+RUN_ENDED_CHANNEL = "run_ended"
+DIFF_NAME = "changes.diff"
+
+
+class Outcome(BaseModel):
+    """How a run ended, before it is written down."""
+
+    model_config = ConfigDict(frozen=True)
+
+    status: RunStatus
+    error_code: str | None = None
+    error_message: str | None = None
+    error_hint: str | None = None
+
+
+async def export_diff(services: Services, facts: RunFacts) -> dict[str, Any]:
+    """Take the work tree as it is now, and keep its comparison with the base."""
+    exported = await services.platform.diff_export(
+        api.DiffExport(
+            run_id=facts.run_id, workspace_id=facts.workspace_id, message=facts.goal.splitlines()[0][:200]
+        )
+    )
+    async with services.database.transaction() as session:
+        run = await get_run(session, facts.run_id)
+        artifact = await services.artifacts.put(
+            session, run, ArtifactKind.DIFF, DIFF_NAME, exported.diff.encode(), "text/x-diff"
+        )
+        run.head_commit = exported.head_commit
+        event = DiffExported(
+            artifact_id=artifact.id,
+            files=len(exported.files),
+            insertions=exported.insertions,
+            deletions=exported.deletions,
+            head_tree=exported.head_tree,
+        )
+        await log.append(session, run, "diff", [event])
+    return {"head_commit": exported.head_commit, "head_tree": exported.head_tree, "artifact_id": artifact.id}
+
+
+async def verify(services: Services, facts: RunFacts, head: dict[str, Any]) -> dict[str, Any]:
+    """Have the verifier check the exported commit in clean containers and sign what it saw."""
+    await services.record(
+        facts.run_id,
+        "verifying",
+        RunStatusChanged(
+            status=RunStatus.VERIFYING, wait_reason=None, detail="The platform checks the result"
+        ),
+        status=RunStatus.VERIFYING.value,
+    )
+    phases = 0
+
+    async def progress(phase: str, message: str) -> None:
+        nonlocal phases
+        phases += 1
+        await services.record(
+            facts.run_id, f"verification:{phases}", VerificationPhaseChanged(phase=phase, message=message)
+        )
+
+    async with services.database.transaction() as session:
+        diff = services.artifacts.read(await get_artifact(session, head["artifact_id"])).decode()
+    verified = await services.verifier.verify(
+        run_id=facts.run_id,
+        head_commit=head["head_commit"],
+        head_tree=head["head_tree"],
+        diff=diff,
+        progress=progress,
+    )
+    await services.record(
+        facts.run_id,
+        "verified",
+        VerificationFinished(
+            verdict=verified.verdict,
+            attestation_artifact_id=verified.attestation_artifact_id,
+            words=verified.words,
+        ),
+        proof=verified.verdict.grade.value,
+        verified=verified.verdict.verified,
+    )
+    return {
+        "verdict": verified.verdict.model_dump(mode="json"),
+        "attestation": verified.attestation_artifact_id,
+    }
+
+
+async def finish(
+    services: Services,
+    facts: RunFacts | None,
+    run_id: str,
+    outcome: Outcome,
+    head: dict[str, Any] | None,
+    verified: dict[str, Any] | None,
+) -> dict[str, Any]:
+    """Write the run's end: its row, its last event, and the wake-up of a waiting parent."""
+    verdict = Verdict.model_validate(verified["verdict"]) if verified else None
+    async with services.database.transaction() as session:
+        run = await get_run(session, run_id)
+        now = datetime.now(UTC)
+        run.status, run.ended_at, run.wait_reason = outcome.status.value, now, None
+        run.error_code, run.error_message = outcome.error_code, outcome.error_message
+        event = RunFinished(
+            status=outcome.status,
+            proof=verdict.grade if verdict else Grade.UNPROVED,
+            reason=verdict.reason if verdict else (outcome.error_message or "Nothing was judged."),
+            verified=verdict.verified if verdict else False,
+            attestation=verified["attestation"] if verified else None,
+            diff=head["artifact_id"] if head else None,
+            tests=TestCounts(
+                passed=verdict.head_passed if verdict else 0, failed=verdict.head_failed if verdict else 0
+            ),
+            cost=run.cost_usd,
+            tokens_in=run.tokens_in,
+            tokens_out=run.tokens_out,
+            turns=run.turns,
+            elapsed_s=(now - run.created_at).total_seconds(),
+            error_code=outcome.error_code,
+            error_message=outcome.error_message,
+            error_hint=outcome.error_hint,
+        )
+        ended = RunStatusChanged(status=outcome.status, wait_reason=None, detail=event.reason)
+        await log.append(session, run, "finished", [ended, event])
+        if facts is not None and facts.parent_run_id is not None:
+            await session.execute(
+                text("SELECT pg_notify(:channel, :id)"),
+                {"channel": RUN_ENDED_CHANNEL, "id": facts.parent_run_id},
+            )
+    return {}
+
+
+async def close(services: Services, facts: RunFacts) -> dict[str, Any]:
+    """Remove the run's containers and volumes; what matters is stored."""
+    await services.platform.workspace_close(
+        api.WorkspaceClose(run_id=facts.run_id, workspace_id=facts.workspace_id)
+    )
+    return {}

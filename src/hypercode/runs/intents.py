@@ -1,0 +1,293 @@
+"""Carries out what the loop asks for. Each intent is one durable step."""
+
+import asyncio
+import json
+import time
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+
+from hypercode.agents.intent import (
+    CallModel,
+    CallTools,
+    ChildEnded,
+    ChildrenEnded,
+    ToolOutcome,
+    ToolsDone,
+    WaitForChildren,
+)
+from hypercode.domain.artifact import ArtifactKind
+from hypercode.domain.errors import BudgetExceeded, Conflict, ModelFailed
+from hypercode.domain.event import (
+    NoticeRaised,
+    Payload,
+    PlanItemChanged,
+    PlanSubmitted,
+    RunStatusChanged,
+    ToolCallCompleted,
+    ToolCallProgressed,
+    ToolCallRequested,
+    ToolCallUncertain,
+    TurnCompleted,
+)
+from hypercode.domain.plan import Plan
+from hypercode.domain.run import RunStatus, WaitReason
+from hypercode.events import log
+from hypercode.llm.base import ModelReply, ModelRequest, RequestedCall
+from hypercode.llm.models import resolve
+from hypercode.llm.retries import complete_patiently
+from hypercode.platform_api import types as api
+from hypercode.runs.budget import overrun
+from hypercode.runs.hands import Hands
+from hypercode.runs.preparation import RunFacts
+from hypercode.runs.services import Services
+from hypercode.store.artifacts import artifacts_of
+from hypercode.store.runs import children_of, get_run
+from hypercode.store.tables import JournalRow, RunRow
+
+SHOWN_ARGUMENTS = 4_000
+SHOWN_RESULT = 8_000
+CHILD_SWEEP_S = 5.0
+
+
+class Intents:
+    """The executor of one run's intents."""
+
+    def __init__(self, services: Services, facts: RunFacts, hands: Hands) -> None:
+        self._services = services
+        self._facts = facts
+        self._hands = hands
+
+    async def call_model(self, intent: CallModel) -> dict[str, Any]:
+        """Ask the model once; a reply that was received before a kill is not paid for again."""
+        facts, key = self._facts, f"model:{intent.turn}"
+        async with self._services.database.transaction() as session:
+            known = await session.scalar(
+                select(JournalRow.result).where(JournalRow.run_id == facts.run_id, JournalRow.key == key)
+            )
+            if known is not None:
+                return known
+            reached = await overrun(session, facts.task_id, facts.budget)
+        if reached is not None:
+            raise BudgetExceeded(reached, hint="Raise the task's budget and start it again.")
+        started = time.monotonic()
+        request = ModelRequest(
+            model=facts.model,
+            messages=intent.messages,
+            tools=intent.tools,
+            run_key=f"{facts.role.value}:{facts.goal}",
+            turn=intent.turn,
+        )
+        model = resolve(facts.model, self._services.settings.llm)
+        reply = await complete_patiently(model, request, on_wait=self._on_wait(key))
+        await self._keep_reply(key, intent.turn, reply, (time.monotonic() - started) * 1000)
+        return reply.model_dump(mode="json")
+
+    def _on_wait(self, key: str):
+        waits = 0
+
+        async def on_wait(seconds: float, failure: ModelFailed) -> None:
+            nonlocal waits
+            waits += 1
+            await self._services.record(
+                self._facts.run_id,
+                f"{key}:wait:{waits}",
+                NoticeRaised(
+                    level="warning",
+                    code=failure.code,
+                    message=f"{failure.message} Trying again in {seconds:.0f} s.",
+                    hint=failure.hint,
+                ),
+            )
+
+        return on_wait
+
+    async def _keep_reply(self, key: str, turn: int, reply: ModelReply, duration_ms: float) -> None:
+        facts = self._facts
+        async with self._services.database.transaction() as session:
+            run = await get_run(session, facts.run_id)
+            await session.execute(_journal_entry(run, key, reply))
+            run.tokens_in += reply.tokens_in
+            run.tokens_out += reply.tokens_out
+            run.cost_usd += reply.cost_usd or 0.0
+            run.turns = turn
+            await log.append(session, run, key, [_turn_completed(turn, reply, duration_ms)])
+
+    async def call_tools(self, intent: CallTools, turn: int) -> dict[str, Any]:
+        """Call the tools; each call has its own key, so a repeated step repeats no effect."""
+        if intent.parallel:
+            outcomes = await asyncio.gather(
+                *(self._call_tool(call, f"{turn}.{n}", turn) for n, call in enumerate(intent.calls))
+            )
+        else:
+            outcomes = [
+                await self._call_tool(call, f"{turn}.{n}", turn) for n, call in enumerate(intent.calls)
+            ]
+        return ToolsDone(outcomes=list(outcomes)).model_dump(mode="json")
+
+    async def _call_tool(self, call: RequestedCall, key: str, turn: int) -> ToolOutcome:
+        run_id = self._facts.run_id
+        arguments = json.dumps(call.arguments, ensure_ascii=False, indent=1)
+        await self._services.record(
+            run_id,
+            f"tool:{key}:requested",
+            ToolCallRequested(
+                call_id=key, turn=turn, tool=call.tool, arguments=_shown(arguments, SHOWN_ARGUMENTS)
+            ),
+        )
+        said = 0
+
+        async def progress(message: str) -> None:
+            nonlocal said
+            said += 1
+            await self._services.record(
+                run_id, f"tool:{key}:progress:{said}", ToolCallProgressed(call_id=key, message=message)
+            )
+
+        outcome = await self._hands.call(call.tool, call.arguments, f"tool:{key}", progress)
+        await self._services.record(run_id, f"tool:{key}:completed", *_told(call, key, outcome))
+        return outcome
+
+    async def wait_for_children(self, intent: WaitForChildren, turn: int) -> dict[str, Any]:
+        """Wait until all these runs have ended, then bring their changes together in plan order."""
+        facts = self._facts
+        waiting = RunStatus.WAITING
+        await self._services.record(
+            facts.run_id,
+            f"children:{turn}:waiting",
+            RunStatusChanged(
+                status=waiting, wait_reason=WaitReason.CHILDREN, detail="Coders work on the plan"
+            ),
+            status=waiting.value,
+            wait_reason=WaitReason.CHILDREN.value,
+        )
+        children = await self._until_ended(set(intent.run_ids))
+        ended = [await self._take_over(child) for child in children if child.id in intent.run_ids]
+        await self._services.record(
+            facts.run_id,
+            f"children:{turn}:ended",
+            RunStatusChanged(status=RunStatus.RUNNING, wait_reason=None, detail="The Coders have ended"),
+            status=RunStatus.RUNNING.value,
+            wait_reason=None,
+        )
+        return ChildrenEnded(children=ended).model_dump(mode="json")
+
+    async def _until_ended(self, run_ids: set[str]) -> list[RunRow]:
+        signal = self._services.control.child_ended(self._facts.run_id)
+        while True:
+            signal.clear()
+            async with self._services.database.transaction() as session:
+                children = await children_of(session, self._facts.run_id)
+            if all(child.ended_at is not None for child in children if child.id in run_ids):
+                return children
+            try:
+                await asyncio.wait_for(signal.wait(), CHILD_SWEEP_S)
+            except TimeoutError:
+                continue
+
+    async def _take_over(self, child: RunRow) -> ChildEnded:
+        """Apply a child's diff to this run's workspace; a conflict is told, never forced."""
+        status, item = RunStatus(child.status), child.plan_item_id or ""
+        outcome, detail = "failed", child.error_message or "The Coder did not finish."
+        if status is RunStatus.SUCCEEDED:
+            outcome, detail = "merged", "Its changes are in."
+            try:
+                await self._apply(child)
+            except Conflict as error:
+                outcome, detail = "conflicted", error.message
+        changed = PlanItemChanged.model_validate(
+            {"item_id": item, "status": outcome, "child_run_id": child.id, "detail": detail}
+        )
+        await self._services.record(self._facts.run_id, f"item:{child.id}", changed)
+        return ChildEnded(run_id=child.id, status=status, proof=child.proof, summary=f"{outcome}: {detail}")
+
+    async def _apply(self, child: RunRow) -> None:
+        key = f"merge:{child.id}"
+        async with self._services.database.transaction() as session:
+            run = await get_run(session, self._facts.run_id)
+            if await session.get(JournalRow, (run.id, key)) is not None:
+                return
+            diffs = [a for a in await artifacts_of(session, child.id) if a.kind == ArtifactKind.DIFF.value]
+        for artifact in diffs:
+            diff = self._services.artifacts.read(artifact).decode()
+            if diff:
+                await self._services.platform.diff_apply(
+                    api.DiffApply(run_id=run.id, workspace_id=self._facts.workspace_id, diff=diff)
+                )
+        async with self._services.database.transaction() as session:
+            await session.execute(_journal_entry(run, key, None))
+
+
+def _journal_entry(run: RunRow, key: str, reply: ModelReply | None):
+    return (
+        insert(JournalRow)
+        .values(
+            run_id=run.id,
+            key=key,
+            organisation_id=run.organisation_id,
+            project_id=run.project_id,
+            tool="model" if reply is not None else "merge",
+            arguments_sha256="",
+            state="done",
+            owner="worker",
+            result=reply.model_dump(mode="json") if reply is not None else {},
+        )
+        .on_conflict_do_nothing()
+    )
+
+
+def _turn_completed(turn: int, reply: ModelReply, duration_ms: float) -> TurnCompleted:
+    return TurnCompleted(
+        turn=turn,
+        text=reply.text,
+        tool_calls=[call.tool for call in reply.calls],
+        model=reply.model,
+        tokens_in=reply.tokens_in,
+        tokens_out=reply.tokens_out,
+        cost_usd=reply.cost_usd or 0.0,
+        duration_ms=duration_ms,
+    )
+
+
+def _told(call: RequestedCall, key: str, outcome: ToolOutcome) -> list[Payload]:
+    """The events that a finished call is told by."""
+    first = outcome.text.strip().splitlines()[0] if outcome.text.strip() else ""
+    payloads: list[Payload] = [
+        ToolCallCompleted(
+            call_id=key,
+            tool=call.tool,
+            ok=outcome.ok,
+            code=outcome.code,
+            summary=first[:200],
+            result=_shown(outcome.text, SHOWN_RESULT),
+            duration_ms=outcome.duration_ms,
+        )
+    ]
+    if outcome.code == "UNCERTAIN":
+        payloads.append(ToolCallUncertain(call_id=key, tool=call.tool))
+    if call.tool == "plan_submit" and outcome.ok:
+        payloads.append(
+            PlanSubmitted(
+                plan_id=str(outcome.data["plan_id"]),
+                version=int(outcome.data["version"]),
+                plan=Plan.model_validate(call.arguments),
+            )
+        )
+    if call.tool == "task_delegate" and outcome.ok:
+        payloads.append(
+            PlanItemChanged(
+                item_id=str(call.arguments["item_id"]),
+                status="delegated",
+                child_run_id=str(outcome.data["run_id"]),
+                detail="Handed to a Coder.",
+            )
+        )
+    return payloads
+
+
+def _shown(text: str, limit: int) -> str:
+    if len(text) <= limit:
+        return text
+    head = limit * 3 // 4
+    return f"{text[:head]}\n… {len(text) - limit} characters left out …\n{text[head - limit :]}"

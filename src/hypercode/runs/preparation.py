@@ -1,0 +1,238 @@
+"""Everything before the agent: workspace, environment, frozen checks, container."""
+
+import shlex
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from hypercode.domain.budget import Budget
+from hypercode.domain.check import Check
+from hypercode.domain.environment import Environment
+from hypercode.domain.errors import EnvironmentFailed
+from hypercode.domain.event import (
+    ChecksFrozen,
+    EnvironmentPhaseChanged,
+    EnvironmentPrepared,
+    NoticeRaised,
+    Payload,
+    RunStarted,
+    RunStatusChanged,
+    SandboxStarted,
+)
+from hypercode.domain.project import EnvironmentSettings
+from hypercode.domain.role import AgentRole
+from hypercode.domain.run import RunStatus
+from hypercode.platform_api import types as api
+from hypercode.runs.services import Services
+from hypercode.store.runs import get_run, get_task_of
+from hypercode.store.tables import ProjectRow, RunRow
+
+
+class RunFacts(BaseModel):
+    """What never changes in a run, read once."""
+
+    model_config = ConfigDict(frozen=True)
+
+    run_id: str
+    task_id: str
+    project_id: str
+    workspace_id: str
+    parent_run_id: str | None
+    parent_workspace_id: str | None
+    plan_item_id: str | None
+    role: AgentRole
+    model: str
+    goal: str
+    checks: list[str]
+    require: str
+    budget: Budget
+    include_dirty: bool
+    source_kind: str
+    source: str
+    environment: EnvironmentSettings
+
+
+async def begin(services: Services, run_id: str) -> dict[str, Any]:
+    """Read the run's facts and say that a worker took it up."""
+    async with services.database.transaction() as session:
+        run = await get_run(session, run_id)
+        task = await get_task_of(session, run)
+        project = await session.get_one(ProjectRow, run.project_id)
+        parent = await session.get_one(RunRow, run.parent_run_id) if run.parent_run_id else None
+        facts = RunFacts(
+            run_id=run.id,
+            task_id=run.task_id,
+            project_id=run.project_id,
+            workspace_id=run.workspace_id,
+            parent_run_id=run.parent_run_id,
+            parent_workspace_id=parent.workspace_id if parent else None,
+            plan_item_id=run.plan_item_id,
+            role=AgentRole(run.role),
+            model=run.model,
+            goal=run.goal,
+            checks=[str(check) for check in task.checks],
+            require=task.require,
+            budget=Budget.model_validate(task.budget),
+            include_dirty=task.include_dirty,
+            source_kind=project.source_kind,
+            source=project.source,
+            environment=EnvironmentSettings.model_validate(project.environment),
+        )
+        cancelled = run.cancel_requested_at is not None
+    if cancelled:
+        services.control.cancelled(run_id).set()
+    await services.record(
+        run_id,
+        "begin",
+        RunStatusChanged(status=RunStatus.RUNNING, wait_reason=None, detail="Preparing the workspace"),
+        status=RunStatus.RUNNING.value,
+        started_at=datetime.now(UTC),
+    )
+    return facts.model_dump(mode="json")
+
+
+async def open_workspace(services: Services, facts: RunFacts) -> dict[str, Any]:
+    """Make the run's own copy of the project; the project itself is only read."""
+    opened = await services.platform.workspace_open(
+        api.WorkspaceOpen(
+            run_id=facts.run_id,
+            workspace_id=facts.workspace_id,
+            project_id=facts.project_id,
+            source_kind=facts.source_kind,
+            source=facts.source,
+            include_dirty=facts.include_dirty,
+            from_workspace=facts.parent_workspace_id,
+        )
+    )
+    payloads: list[Payload] = [
+        RunStarted(
+            role=facts.role, model=facts.model, base_commit=opened.base_commit, base_note=opened.head_note
+        )
+    ]
+    if opened.imported_folder and facts.parent_run_id is None:
+        payloads.append(
+            NoticeRaised(
+                level="info",
+                code="FOLDER_IMPORTED",
+                message="This is a plain folder, not a Git repository; it was imported as one base commit.",
+                hint="The folder itself is left as it is. The result is a diff.",
+            )
+        )
+    if opened.dirty_left_out:
+        payloads.append(
+            NoticeRaised(
+                level="warning",
+                code="UNCOMMITTED_LEFT_OUT",
+                message=f"{opened.dirty_left_out} uncommitted change(s) are not part of this run.",
+                hint="Commit them, or use --include-dirty to take them along.",
+            )
+        )
+    await services.record(facts.run_id, "workspace", *payloads, base_commit=opened.base_commit)
+    return opened.model_dump(mode="json")
+
+
+async def build_environment(services: Services, facts: RunFacts) -> dict[str, Any]:
+    """Build or find the image that the project's checks run in."""
+    phases = 0
+
+    async def progress(phase: str, message: str) -> None:
+        nonlocal phases
+        phases += 1
+        await services.record(
+            facts.run_id, f"environment:{phases}", EnvironmentPhaseChanged(phase=phase, message=message)
+        )
+
+    try:
+        environment = await services.platform.environment_build(
+            api.EnvironmentBuild(
+                run_id=facts.run_id,
+                workspace_id=facts.workspace_id,
+                project_id=facts.project_id,
+                settings=facts.environment.model_dump(mode="json"),
+            ),
+            progress,
+        )
+    except EnvironmentFailed as error:
+        await services.record(
+            facts.run_id,
+            "environment:failed",
+            NoticeRaised(
+                level="error",
+                code=error.code,
+                message=f"{error.message} (phase: {error.phase})\n{error.log_tail}".strip(),
+                hint=error.hint,
+            ),
+        )
+        raise
+    await services.record(
+        facts.run_id,
+        "environment",
+        EnvironmentPrepared(
+            image_id=environment.image_id,
+            recipe_source=environment.recipe.source,
+            recipe_digest=environment.recipe_digest,
+            cached=environment.cached,
+            build_s=environment.build_s,
+        ),
+    )
+    return environment.model_dump(mode="json")
+
+
+async def freeze_checks(
+    services: Services, facts: RunFacts, base_commit: str, environment: Environment
+) -> dict[str, Any]:
+    """Settle which checks decide and what they report at base; a child's checks are its parent's."""
+    if facts.parent_run_id is not None:
+        async with services.database.transaction() as session:
+            parent = await get_run(session, facts.parent_run_id)
+        return dict((parent.frozen or {}).get("summary") or {"checks": [], "base_red": []})
+    checks, how = [_as_check(check, facts) for check in facts.checks], "given"
+    if not checks:
+        detected = await services.platform.checks_detect(
+            api.ChecksDetect(run_id=facts.run_id, workspace_id=facts.workspace_id, base_commit=base_commit)
+        )
+        timeout = facts.environment.check_timeout_s
+        checks = [check.model_copy(update={"timeout_s": timeout}) for check in detected.checks]
+        how = detected.how
+    frozen = await services.verifier.freeze(run_id=facts.run_id, environment=environment, checks=checks)
+    await services.record(
+        facts.run_id,
+        "checks",
+        ChecksFrozen(
+            checks=checks,
+            detected=not facts.checks,
+            base_passed=frozen.base_passed,
+            base_failed=frozen.base_failed,
+            base_red=frozen.base_red,
+        ),
+    )
+    return {
+        "checks": [check.model_dump(mode="json") for check in checks],
+        "how": how,
+        "base_red": frozen.base_red,
+        "base_passed": frozen.base_passed,
+        "base_failed": frozen.base_failed,
+    }
+
+
+async def open_sandbox(services: Services, facts: RunFacts, environment: Environment) -> dict[str, Any]:
+    """Start the container that the agent's tools work in; an Architect's can't write."""
+    opened = await services.platform.sandbox_open(
+        api.SandboxOpen(
+            run_id=facts.run_id,
+            workspace_id=facts.workspace_id,
+            image=environment.image,
+            read_only=facts.role is AgentRole.ARCHITECT,
+        )
+    )
+    await services.record(
+        facts.run_id, "sandbox", SandboxStarted(sandbox_id=opened.sandbox_id, phases_ms=opened.phases_ms)
+    )
+    return opened.model_dump(mode="json")
+
+
+def _as_check(command: str, facts: RunFacts) -> Check:
+    argv = shlex.split(command)
+    framework = "pytest" if any(word.split("/")[-1] in ("pytest", "py.test") for word in argv[:3]) else None
+    return Check(argv=argv, framework=framework, timeout_s=facts.environment.check_timeout_s)

@@ -1,0 +1,33 @@
+"""What a worker works with, built once and passed on."""
+
+from dataclasses import dataclass, field
+
+from hypercode.domain.event import Payload
+from hypercode.events.log import append
+from hypercode.platform_api.client import PlatformClient
+from hypercode.runs.control import RunControl
+from hypercode.settings import Settings
+from hypercode.store.artifacts import ArtifactStore
+from hypercode.store.database import Database
+from hypercode.store.runs import get_run, update_run
+from hypercode.verification.client import VerifierClient
+
+
+@dataclass(frozen=True)
+class Services:
+    """The doors to everything outside the worker, and the signals that reach into it."""
+
+    settings: Settings
+    database: Database
+    artifacts: ArtifactStore
+    platform: PlatformClient
+    verifier: VerifierClient
+    control: RunControl = field(default_factory=RunControl)
+
+    async def record(self, run_id: str, step_key: str, *payloads: Payload, **columns: object) -> None:
+        """Append events and change the run's row, together or not at all; a repeat appends nothing."""
+        async with self.database.transaction() as session:
+            run = await get_run(session, run_id)
+            await append(session, run, step_key, payloads)
+            if columns:
+                await update_run(session, run_id, **columns)

@@ -1,0 +1,75 @@
+"""A durable step: done once, its result kept, whatever is killed around it.
+
+What a step returns is plain JSON. Errors of ours are results too, so that a replay raises the same error at
+the same place; a person's cancel ends the step at once and is a result as well.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from dbos import DBOS
+
+from hypercode.domain.errors import Cancelled, EnvironmentFailed, HyperCodeError
+from hypercode.runs.services import Services
+
+Work = Callable[[], Awaitable[dict[str, Any]]]
+
+
+class StepFailed(HyperCodeError):
+    """A step's error of ours, as it was kept: code, message and hint of the original."""
+
+    def __init__(self, kept: dict[str, str]) -> None:
+        super().__init__(kept["message"], hint=kept["hint"])
+        self.code = kept["code"]
+        self.log_tail = kept.get("log_tail", "")
+        self.phase = kept.get("phase", "")
+
+
+class Steps:
+    """The durable steps of one run."""
+
+    def __init__(self, services: Services, run_id: str) -> None:
+        self._services = services
+        self._run_id = run_id
+
+    async def do(self, name: str, work: Work, *, cancellable: bool = True) -> dict[str, Any]:
+        """Do the work once and return its result; raises StepFailed, or Cancelled when a person stopped it."""
+
+        async def guarded() -> dict[str, Any]:
+            try:
+                if not cancellable:
+                    return {"ok": await work()}
+                return {"ok": await self._unless_cancelled(work)}
+            except Cancelled:
+                return {"cancelled": True}
+            except HyperCodeError as error:
+                return {"error": _kept(error)}
+
+        result: dict[str, Any] = await DBOS.run_step_async({"name": name}, guarded)
+        if "error" in result:
+            raise StepFailed(result["error"])
+        if "cancelled" in result:
+            raise Cancelled("The run was cancelled.")
+        return result["ok"]
+
+    async def _unless_cancelled(self, work: Work) -> dict[str, Any]:
+        cancelled = self._services.control.cancelled(self._run_id)
+        task = asyncio.ensure_future(work())
+        stop = asyncio.ensure_future(cancelled.wait())
+        try:
+            await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
+            if task.done():
+                return task.result()
+            raise Cancelled("The run was cancelled.")
+        finally:
+            for future in (task, stop):
+                future.cancel()
+            await asyncio.gather(task, stop, return_exceptions=True)
+
+
+def _kept(error: HyperCodeError) -> dict[str, str]:
+    kept = {"code": error.code, "message": error.message, "hint": error.hint}
+    if isinstance(error, EnvironmentFailed):
+        kept |= {"phase": error.phase, "log_tail": error.log_tail}
+    return kept

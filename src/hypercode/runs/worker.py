@@ -1,0 +1,105 @@
+"""The worker process: takes runs from the queues of its roles and works on them durably."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from contextlib import suppress
+
+import structlog
+import uvicorn
+from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from hypercode.domain.role import AgentRole
+from hypercode.events.live_notify import NotifyWakeUps
+from hypercode.platform_api.client import PlatformClient
+from hypercode.runs.conclusion import RUN_ENDED_CHANNEL
+from hypercode.runs.services import Services
+from hypercode.runs.workflow import register
+from hypercode.settings import Settings
+from hypercode.store.artifacts import ArtifactStore
+from hypercode.store.database import Database
+from hypercode.store.queue import APPLICATION_NAME, APPLICATION_VERSION, queue_name
+from hypercode.store.runs import RUN_CONTROL_CHANNEL
+from hypercode.verification.client import VerifierClient
+
+logger = structlog.get_logger(__name__)
+RUNS_AT_ONCE = 8
+QUEUE_POLL_S = 0.1
+
+
+async def serve(settings: Settings, database_url: str, executor_id: str, roles: Sequence[AgentRole]) -> None:
+    """Work until SIGTERM. A worker that comes back under the same executor id takes its own runs up again."""
+    database = Database(database_url)
+    key = (settings.keys_dir / "platform.key").read_text().strip()
+    services = Services(
+        settings=settings,
+        database=database,
+        artifacts=ArtifactStore(settings.artifacts_dir),
+        platform=PlatformClient(settings.socket("platform"), key),
+        verifier=VerifierClient(settings.socket("verifier"), key),
+    )
+    listeners = [
+        asyncio.create_task(_listen_for_cancels(services, database_url)),
+        asyncio.create_task(_listen_for_children(services, database_url)),
+    ]
+    _launch(services, database_url, executor_id, roles)
+    logger.info("worker.ready", executor_id=executor_id, roles=[role.value for role in roles])
+    await _health(settings).serve()
+    # Runs in the middle stay pending; the next worker under this id goes on with them.
+    DBOS.destroy(workflow_completion_timeout_sec=0)
+    for listener in listeners:
+        listener.cancel()
+    await asyncio.gather(*listeners, return_exceptions=True)
+    with suppress(asyncio.CancelledError):
+        await database.dispose()
+
+
+def _health(settings: Settings) -> uvicorn.Server:
+    """Health and metrics on a unix socket; the server also turns SIGTERM into a return."""
+
+    async def healthz(_: Request) -> Response:
+        return JSONResponse({"status": "ok"})
+
+    async def metrics(_: Request) -> Response:
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    app = Starlette(routes=[Route("/healthz", healthz), Route("/metrics", metrics)])
+    path = settings.socket("worker")
+    path.unlink(missing_ok=True)
+    return uvicorn.Server(uvicorn.Config(app, uds=str(path), log_config=None, access_log=False))
+
+
+def _launch(services: Services, database_url: str, executor_id: str, roles: Sequence[AgentRole]) -> None:
+    logging.getLogger("dbos").setLevel(logging.WARNING)
+    config: DBOSConfig = {
+        "name": APPLICATION_NAME,
+        "system_database_url": database_url,
+        "application_version": APPLICATION_VERSION,
+        "executor_id": executor_id,
+        "serializer": DBOSPortableJSONSerializer(),
+        "run_migrations": False,
+        "log_level": "WARNING",
+        "sys_db_pool_size": 5,
+    }
+    DBOS(config=config)
+    register(services)
+    names = [queue_name(role.value) for role in roles]
+    DBOS.listen_queues(names)
+    DBOS.launch()
+    for name in names:
+        DBOS.register_queue(name, worker_concurrency=RUNS_AT_ONCE, polling_interval_sec=QUEUE_POLL_S)
+
+
+async def _listen_for_cancels(services: Services, database_url: str) -> None:
+    async for run_id in NotifyWakeUps(database_url, RUN_CONTROL_CHANNEL).listen():
+        services.control.cancelled(run_id).set()
+
+
+async def _listen_for_children(services: Services, database_url: str) -> None:
+    async for run_id in NotifyWakeUps(database_url, RUN_ENDED_CHANNEL).listen():
+        services.control.child_ended(run_id).set()

@@ -1,0 +1,207 @@
+"""A run from its place in the queue to its last event. Read this page to know what a run does.
+
+Everything that touches the world is a durable step: killed at any moment, the run goes on after the last
+step that was finished, and repeats none.
+"""
+
+from typing import Any
+
+import structlog
+from dbos import DBOS
+
+from hypercode.agents.architect import architect
+from hypercode.agents.coder import coder
+from hypercode.agents.contract import TaskContract
+from hypercode.agents.intent import (
+    CallModel,
+    CallTools,
+    ChildrenEnded,
+    Finish,
+    Intent,
+    IntentResult,
+    ToolsDone,
+    WaitForChildren,
+)
+from hypercode.agents.loop import agent_loop
+from hypercode.domain.check import Check
+from hypercode.domain.environment import Environment
+from hypercode.domain.errors import Cancelled
+from hypercode.domain.role import AgentRole
+from hypercode.domain.run import Ending, RunStatus
+from hypercode.llm.base import ModelReply, ToolSpec
+from hypercode.runs import conclusion, preparation
+from hypercode.runs.conclusion import Outcome
+from hypercode.runs.hands import Hands
+from hypercode.runs.intents import Intents
+from hypercode.runs.preparation import RunFacts
+from hypercode.runs.services import Services
+from hypercode.runs.step import StepFailed, Steps
+from hypercode.store.queue import RUN_WORKFLOW
+from hypercode.store.runs import get_run
+
+logger = structlog.get_logger(__name__)
+
+
+def register(services: Services) -> None:
+    """Give DBOS the workflow under the name that the queue uses."""
+
+    @DBOS.workflow(name=RUN_WORKFLOW)
+    async def run_segment(run_id: str) -> None:  # pyright: ignore[reportUnusedFunction]
+        await RunWorkflow(services, run_id).go()
+
+
+class RunWorkflow:
+    """One run, on one worker."""
+
+    def __init__(self, services: Services, run_id: str) -> None:
+        self._services = services
+        self._run_id = run_id
+        self._steps = Steps(services, run_id)
+        self._facts: RunFacts | None = None
+        self._head: dict[str, Any] | None = None
+        self._verified: dict[str, Any] | None = None
+
+    async def go(self) -> None:
+        """Work until the run has ended; how it ended is always written down."""
+        log = logger.bind(run_id=self._run_id)
+        log.info("run.taken")
+        try:
+            outcome = await self._work()
+        except Cancelled:
+            outcome = Outcome(status=RunStatus.CANCELLED, error_code="CANCELLED", error_message="Cancelled.")
+            await self._keep_diff_so_far()
+        except StepFailed as failed:
+            outcome = Outcome(
+                status=RunStatus.FAILED,
+                error_code=failed.code,
+                error_message=failed.message,
+                error_hint=failed.hint,
+            )
+            if failed.code == "BUDGET_EXCEEDED":
+                await self._keep_diff_so_far()
+        await self._steps.do(
+            "finish",
+            lambda: conclusion.finish(
+                self._services, self._facts, self._run_id, outcome, self._head, self._verified
+            ),
+            cancellable=False,
+        )
+        await self._clean_up()
+        self._services.control.forget(self._run_id)
+        log.info("run.ended", status=outcome.status.value)
+
+    async def _work(self) -> Outcome:
+        services, do = self._services, self._steps.do
+        facts = RunFacts.model_validate(
+            await do("begin", lambda: preparation.begin(services, self._run_id), cancellable=False)
+        )
+        self._facts = facts
+        workspace = await do("workspace", lambda: preparation.open_workspace(services, facts))
+        environment = Environment.model_validate(
+            await do("environment", lambda: preparation.build_environment(services, facts))
+        )
+        checks = await do(
+            "checks",
+            lambda: preparation.freeze_checks(services, facts, workspace["base_commit"], environment),
+        )
+        await do("sandbox", lambda: preparation.open_sandbox(services, facts, environment))
+        finish = await self._agent(facts, checks)
+        self._head = await do("diff", lambda: conclusion.export_diff(services, facts))
+        head = self._head
+        if facts.parent_run_id is None and finish.ending is not Ending.CANCELLED:
+            self._verified = await do("verify", lambda: conclusion.verify(services, facts, head))
+        return _outcome(finish)
+
+    async def _agent(self, facts: RunFacts, checks: dict[str, Any]) -> Finish:
+        async with self._services.database.transaction() as session:
+            token = (await get_run(session, facts.run_id)).grant_token
+        hands = Hands(self._services.settings.socket("tools"), token)
+        try:
+            return await self._drive(facts, checks, hands)
+        finally:
+            await hands.close()
+
+    async def _drive(self, facts: RunFacts, checks: dict[str, Any], hands: Hands) -> Finish:
+        """Hand the loop its results until it says Finish; the loop itself does nothing but think."""
+
+        async def survey() -> dict[str, Any]:
+            tools = await hands.list_tools()
+            notes = await hands.call("fs_read", {"path": "AGENTS.md"}, "notes")
+            return {
+                "tools": [tool.model_dump(mode="json") for tool in tools],
+                "notes": str(notes.data.get("content", "")) if notes.ok else "",
+            }
+
+        surveyed = await self._steps.do("survey", survey)
+        contract = TaskContract(
+            goal=facts.goal,
+            checks=[Check.model_validate(check) for check in checks["checks"]],
+            base_red=checks["base_red"],
+            notes=surveyed["notes"],
+        )
+        profile = architect() if facts.role is AgentRole.ARCHITECT else coder()
+        tools = [ToolSpec.model_validate(tool) for tool in surveyed["tools"]]
+        loop = agent_loop(contract, tools, profile, facts.budget)
+        intents = Intents(self._services, facts, hands)
+        intent = next(loop)
+        turn = 0
+        while not isinstance(intent, Finish):
+            if isinstance(intent, CallModel):
+                turn = intent.turn
+            intent = loop.send(await self._carry_out(intents, intent, turn))
+        return intent
+
+    async def _carry_out(self, intents: Intents, intent: Intent, turn: int) -> IntentResult:
+        match intent:
+            case CallModel():
+                return ModelReply.model_validate(
+                    await self._steps.do(f"model:{turn}", lambda: intents.call_model(intent))
+                )
+            case CallTools():
+                return ToolsDone.model_validate(
+                    await self._steps.do(f"tools:{turn}", lambda: intents.call_tools(intent, turn))
+                )
+            case WaitForChildren():
+                return ChildrenEnded.model_validate(
+                    await self._steps.do(f"children:{turn}", lambda: intents.wait_for_children(intent, turn))
+                )
+            case Finish():
+                raise AssertionError("Finish is no step")
+
+    async def _keep_diff_so_far(self) -> None:
+        facts = self._facts
+        if facts is None or self._head is not None:
+            return
+        try:
+            self._head = await self._steps.do(
+                "diff", lambda: conclusion.export_diff(self._services, facts), cancellable=False
+            )
+        except StepFailed as failed:  # the workspace was not there yet, or is gone with its engine
+            logger.info("run.no_diff", run_id=self._run_id, code=failed.code)
+
+    async def _clean_up(self) -> None:
+        facts = self._facts
+        if facts is None:
+            return
+        try:
+            await self._steps.do("close", lambda: conclusion.close(self._services, facts), cancellable=False)
+        except StepFailed as failed:  # the reaper of sandboxd finds what is left
+            logger.warning("run.not_cleaned_up", run_id=self._run_id, code=failed.code, reason=failed.message)
+
+
+def _outcome(finish: Finish) -> Outcome:
+    if finish.ending is Ending.FINISHED:
+        return Outcome(status=RunStatus.SUCCEEDED)
+    if finish.ending is Ending.LIMIT_REACHED:
+        return Outcome(
+            status=RunStatus.FAILED,
+            error_code="BUDGET_EXCEEDED",
+            error_message=finish.summary,
+            error_hint="Raise the task's budget and start it again.",
+        )
+    return Outcome(
+        status=RunStatus.FAILED,
+        error_code=f"AGENT_{finish.ending.value.upper()}",
+        error_message=finish.summary,
+        error_hint="Read the agent's last words, and ask again with what it lacks.",
+    )
