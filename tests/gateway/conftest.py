@@ -163,7 +163,7 @@ async def serving(app: FastAPI) -> AsyncIterator[str]:
     uvicorn_server = uvicorn.Server(config)
     task = asyncio.create_task(uvicorn_server.serve(sockets=[listener]))
     with fail_after(10):
-        while not uvicorn_server.started:
+        while not uvicorn_server.started:  # noqa: ASYNC110 - there is no event to wait for
             await asyncio.sleep(0.01)
     yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     uvicorn_server.should_exit = True

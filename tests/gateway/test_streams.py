@@ -147,7 +147,7 @@ async def test_twenty_watchers_see_each_event_once_and_share_one_tail(
         await finish(empty_database, run_id)
         results = await asyncio.gather(*watchers)
         assert results == [list(range(1, 103))] * 20
-        while live._tails:
+        while live._tails:  # noqa: ASYNC110 - there is no event to wait for
             await asyncio.sleep(0.01)
 
 

@@ -12,6 +12,7 @@ from hypercode.events.live_notify import NotifyWakeUps
 from hypercode.events.log import RUN_EVENTS_CHANNEL
 from hypercode.gateway import api_tokens, artifacts, health, models, projects, runs, streams, tasks, users
 from hypercode.gateway.attempts import FailedAttempts
+from hypercode.gateway.body_limit import BodyLimit
 from hypercode.gateway.deps import Parts
 from hypercode.gateway.errors import Problem, install_error_handlers
 from hypercode.gateway.openapi import document, operation_id
@@ -72,6 +73,7 @@ def _routes(lifespan: Lifespan | None, ui: StaticUi) -> FastAPI:
         api.include_router(resource.router)
     app.include_router(health.router)
     app.include_router(api)
+    app.add_middleware(BodyLimit)
     app.add_middleware(RequestLog)
     install_error_handlers(app)
     app.openapi = lru_cache(maxsize=1)(lambda: document(app))

@@ -40,9 +40,10 @@ def _operations(schema: Json) -> Iterator[Json]:
 
 
 def _name_problems(operation: Json) -> None:
-    content = operation["responses"].get("4XX", {}).get("content", {})
-    if "application/json" in content:
-        content[MEDIA_TYPE] = content.pop("application/json")
+    problem = operation["responses"]["4XX"]
+    # FastAPI files them under the media type of the good answer.
+    (schema,) = problem["content"].values()
+    problem["content"] = {MEDIA_TYPE: schema}
 
 
 def _reachable(schemas: dict[str, Json], roots: list[Json]) -> set[str]:
