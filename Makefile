@@ -1,0 +1,44 @@
+# The targets are the same commands that CI runs. `make help` lists them.
+SHELL := /bin/bash
+VENV := .venv/bin
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-dev demo up test test-fast check web web-check bench clean
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
+
+setup: ## Install what is missing: Docker, Python packages, base image
+	@scripts/setup
+
+setup-dev: ## The same, and what the tests need
+	@scripts/setup --dev
+
+demo: setup ## Fix a real bug in a container and have the platform check it; no key, no network
+	@$(VENV)/python scripts/demo.py
+
+up: setup web ## Start the platform and print its URL; Ctrl-C stops it
+	@$(VENV)/hypercode up
+
+web: ## Build the web UI into the package, when its sources changed
+	@scripts/web build
+
+check: ## Style, types, import contracts: seconds
+	$(VENV)/ruff check .
+	$(VENV)/ruff format --check .
+	$(VENV)/lint-imports
+	$(VENV)/basedpyright
+
+web-check: ## The web's lint, types, contracts and unit tests
+	@scripts/web check
+
+test-fast: ## Tests that need no container engine
+	$(VENV)/pytest -m "not docker and not browser" -q
+
+test: setup-dev check web web-check ## Everything: fast layers first, then containers and the browser
+	$(VENV)/pytest -q
+
+bench: setup ## Measure what docs/reference/benchmarks.md states
+	$(VENV)/python -m bench.platform
+
+clean: ## Remove what was built here (not the platform's data: see `hypercode purge`)
+	rm -rf .venv .tools dist web/node_modules web/.next src/hypercode/gateway/_static

@@ -1,0 +1,87 @@
+"""``hypercode doctor``: what works on this machine, and what to do about the rest."""
+
+import asyncio
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hypercode.cli.supervisor import live_state
+from hypercode.domain.errors import HyperCodeError
+from hypercode.sandbox.docker import DockerSandboxes
+from hypercode.settings import Settings
+from hypercode.store import embedded
+
+WANTED_FREE_BYTES = 5 * 1024**3
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at."""
+
+    name: str
+    ok: bool
+    detail: str
+    hint: str = ""
+
+
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Look at the container engine, the database, the disk and the models; exit 0 when all is well, else 1."""
+    settings = Settings()
+    findings = [
+        _try("container engine", lambda: _engine(settings)),
+        _try("database", lambda: _database(settings)),
+    ]
+    findings += [_disk(settings), _platform(settings)]
+    if as_json:
+        typer.echo(json.dumps({"ok": all(f.ok for f in findings), "findings": [asdict(f) for f in findings]}))
+    else:
+        for finding in findings:
+            typer.echo(f"{'ok  ' if finding.ok else 'FAIL'} {finding.name}: {finding.detail}")
+            if finding.hint:
+                typer.echo(f"     {finding.hint}")
+    raise typer.Exit(0 if all(finding.ok for finding in findings) else 1)
+
+
+def _try(name: str, look: Callable[[], str]) -> Finding:
+    try:
+        return Finding(name, True, look())
+    except HyperCodeError as error:
+        return Finding(name, False, error.message, error.hint)
+
+
+def _engine(settings: Settings) -> str:
+    facts = asyncio.run(DockerSandboxes(settings).ready())
+    return ", ".join(f"{key} {value}" for key, value in facts.items())
+
+
+def _database(settings: Settings) -> str:
+    if settings.database_url is not None:
+        return "a server of yours (HYPERCODE_DATABASE_URL)"
+    server = embedded.prepare(settings.data_dir / "postgres")
+    return f"embedded PostgreSQL, {server.home}"
+
+
+def _disk(settings: Settings) -> Finding:
+    directory = settings.data_dir
+    while not directory.exists():
+        directory = Path(directory.parent)
+    free = shutil.disk_usage(directory).free
+    enough = free >= WANTED_FREE_BYTES
+    return Finding(
+        "disk",
+        enough,
+        f"{free / 1024**3:.1f} GiB free at {directory}",
+        "" if enough else "Environments and images need about 5 GiB.",
+    )
+
+
+def _platform(settings: Settings) -> Finding:
+    state = live_state(settings)
+    return Finding("platform", True, f"running at {state.gateway_url}" if state else "not running")
