@@ -1,0 +1,3 @@
+export { ConnectProjectForm } from "./components/connect-project-form";
+export { ProjectsPage } from "./components/projects-page";
+export { useProjects } from "./use-projects";

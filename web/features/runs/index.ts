@@ -1,0 +1,2 @@
+export { GradeChip, RunStatusChip } from "./components/chips";
+export { RunPage } from "./components/run-page";

@@ -1,0 +1,185 @@
+/** The timeline's rows: events folded so that a person can follow them. Errors are never folded away. */
+import type { RunEvent } from "@/lib/api/events";
+import type { Tone } from "@/components/ui/chip";
+import type { IconName } from "@/components/ui/icon";
+import { formatDuration, plural } from "@/lib/format/format";
+
+interface RowBase {
+  /** Stable while the row grows: the seq of its first event. */
+  key: number;
+  at: string;
+}
+
+export interface NoteRow extends RowBase {
+  kind: "note";
+  icon: IconName;
+  tone: Tone;
+  title: string;
+  detail: string;
+}
+
+/** Several phases of one long piece of work, folded to the newest. */
+export interface PhasesRow extends RowBase {
+  kind: "phases";
+  of: "environment" | "verification";
+  title: string;
+  lines: string[];
+}
+
+export interface TurnRow extends RowBase {
+  kind: "turn";
+  turn: number;
+  text: string;
+  model: string;
+  tokens: number;
+  costUsd: number;
+  durationMs: number;
+}
+
+export interface CallRow extends RowBase {
+  kind: "call";
+  callId: string;
+  tool: string;
+  arguments: string;
+  progress: string;
+  state: "running" | "ok" | "failed" | "uncertain";
+  code: string;
+  summary: string;
+  result: string;
+  durationMs: number | null;
+}
+
+export type Row = NoteRow | PhasesRow | TurnRow | CallRow;
+
+/** What a batch grows; changed in place by addRows, made anew for every batch by its caller. */
+export interface RowsDraft {
+  rows: Row[];
+  callRows: Record<string, number>;
+  errors: number;
+}
+
+export function addRows(draft: RowsDraft, event: RunEvent): void {
+  if (event.type.startsWith("tool_call.")) return addCall(draft, event);
+  if (event.type === "environment.phase_changed" || event.type === "verification.phase_changed") return addPhase(draft, event);
+  if (event.type === "turn.completed") {
+    const turn = event.payload;
+    draft.rows.push({
+      kind: "turn",
+      key: event.seq,
+      at: event.at,
+      turn: turn.turn,
+      text: turn.text,
+      model: turn.model,
+      tokens: turn.tokens_in + turn.tokens_out,
+      costUsd: turn.cost_usd,
+      durationMs: turn.duration_ms,
+    });
+    return;
+  }
+  const note = noteOf(event);
+  if (!note) return;
+  if (note.tone === "err") draft.errors += 1;
+  draft.rows.push({ kind: "note", key: event.seq, at: event.at, ...note });
+}
+
+function addPhase(draft: RowsDraft, event: Extract<RunEvent, { type: "environment.phase_changed" | "verification.phase_changed" }>): void {
+  const of = event.type === "environment.phase_changed" ? "environment" : "verification";
+  const line = event.payload.message || event.payload.phase;
+  const last = draft.rows.at(-1);
+  if (last?.kind === "phases" && last.of === of) {
+    draft.rows[draft.rows.length - 1] = { ...last, lines: [...last.lines, line] };
+    return;
+  }
+  const title = of === "environment" ? "Preparing the environment" : "The platform checks the result";
+  draft.rows.push({ kind: "phases", key: event.seq, at: event.at, of, title, lines: [line] });
+}
+
+function addCall(draft: RowsDraft, event: RunEvent): void {
+  if (event.type === "tool_call.requested") {
+    const { call_id, tool } = event.payload;
+    draft.callRows[call_id] = draft.rows.length;
+    draft.rows.push({
+      kind: "call",
+      key: event.seq,
+      at: event.at,
+      callId: call_id,
+      tool,
+      arguments: event.payload.arguments,
+      progress: "",
+      state: "running",
+      code: "",
+      summary: "",
+      result: "",
+      durationMs: null,
+    });
+    return;
+  }
+  const part = callChange(event);
+  if (!part) return;
+  const index = draft.callRows[part.callId];
+  const row = index === undefined ? undefined : draft.rows[index];
+  if (index === undefined || row?.kind !== "call") return;
+  if (part.state === "failed" || part.state === "uncertain") draft.errors += 1;
+  draft.rows[index] = { ...row, ...part };
+}
+
+function callChange(event: RunEvent): (Partial<CallRow> & { callId: string }) | null {
+  switch (event.type) {
+    case "tool_call.progressed":
+      return { callId: event.payload.call_id, progress: event.payload.message };
+    case "tool_call.completed": {
+      const { call_id, ok, code, summary, result, duration_ms } = event.payload;
+      return { callId: call_id, state: ok ? "ok" : "failed", code, summary, result, durationMs: duration_ms };
+    }
+    case "tool_call.uncertain":
+      return { callId: event.payload.call_id, state: "uncertain", summary: "Interrupted: whether it took effect is unknown, and the model was told." };
+    default:
+      return null;
+  }
+}
+
+type Note = Pick<NoteRow, "icon" | "tone" | "title" | "detail">;
+const NOTICE_TONE = { info: "neutral", warning: "warn", error: "err" } as const;
+
+function noteOf(event: RunEvent): Note | null {
+  switch (event.type) {
+    case "run.queued":
+      return { icon: "clock", tone: "neutral", title: `Queued for ${event.payload.role === "architect" ? "the Architect" : "a Coder"}`, detail: `Chosen by ${event.payload.routed_by}` };
+    case "run.started":
+      return { icon: "git", tone: "neutral", title: `Started from commit ${event.payload.base_commit.slice(0, 10)}`, detail: event.payload.base_note };
+    case "run.status_changed":
+      return event.payload.status === "waiting" ? { icon: "pause", tone: "warn", title: "Waiting", detail: event.payload.detail } : null;
+    case "notice.raised": {
+      const { level, message, hint } = event.payload;
+      return { icon: level === "info" ? "info" : "alert", tone: NOTICE_TONE[level], title: message, detail: hint };
+    }
+    case "environment.prepared": {
+      const { cached, build_s, recipe_source } = event.payload;
+      return { icon: "check", tone: "ok", title: cached ? "Environment taken from the cache" : `Environment built in ${formatDuration(build_s)}`, detail: `Recipe: ${recipe_source}` };
+    }
+    case "checks.frozen": {
+      const { checks, base_passed, base_failed } = event.payload;
+      const title = checks.length === 0 ? "No check found" : `Checks fixed: ${base_passed} green and ${base_failed} red before the work`;
+      return { icon: "flask", tone: checks.length === 0 ? "warn" : "neutral", title, detail: checks.map((check) => check.argv.join(" ")).join("\n") };
+    }
+    case "plan.submitted":
+      return { icon: "plan", tone: "accent", title: `Plan with ${plural(event.payload.plan.items.length, "part")}`, detail: event.payload.plan.summary };
+    case "plan_item.changed": {
+      const bad = event.payload.status === "failed" || event.payload.status === "conflicted";
+      return { icon: bad ? "alert" : "plan", tone: bad ? "err" : "neutral", title: `Part “${event.payload.item_id}” ${event.payload.status}`, detail: event.payload.detail };
+    }
+    case "diff.exported": {
+      const { files, insertions, deletions } = event.payload;
+      return { icon: "file", tone: "neutral", title: `Diff stored: ${plural(files, "file")}, +${insertions} −${deletions}`, detail: "" };
+    }
+    case "verification.finished":
+      return { icon: "shield", tone: event.payload.verdict.verified ? "ok" : "warn", title: event.payload.verdict.reason, detail: "" };
+    case "run.finished": {
+      const { status, error_message, error_hint } = event.payload;
+      if (status === "failed") return { icon: "xCircle", tone: "err", title: error_message ?? "The run failed", detail: error_hint ?? "" };
+      return status === "cancelled" ? { icon: "stop", tone: "neutral", title: "Stopped", detail: "" } : { icon: "check", tone: "neutral", title: "Finished", detail: "" };
+    }
+    default:
+      return null;
+  }
+}

@@ -1,0 +1,2 @@
+export { NewTaskPage } from "./components/new-task-page";
+export { TasksPage } from "./components/tasks-page";
