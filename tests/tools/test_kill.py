@@ -1,0 +1,108 @@
+"""kill -9 in the middle of a call: one decision, one outcome, no second effect, and the caller is told."""
+
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx2
+import pytest
+from anyio.abc import Process
+
+from hypercode.agents.mcp_client import ToolSession
+from hypercode.domain.errors import Unavailable
+from hypercode.store.audit import read_audit, verify_chain
+from hypercode.store.database import Database
+
+pytestmark = pytest.mark.anyio
+
+SERVER = Path(__file__).with_name("killed_server.py")
+
+
+@contextlib.asynccontextmanager
+async def server(database: Database, public_hex: str, directory: Path) -> AsyncIterator[Process]:
+    argv = [sys.executable, str(SERVER), database.url, public_hex, str(directory)]
+    async with await anyio.open_process(argv, stderr=None) as process:
+        await answering(directory / "tools.sock", process)
+        try:
+            yield process
+        finally:
+            if process.returncode is None:
+                process.terminate()
+            await process.wait()
+
+
+async def answering(path: Path, process: Process) -> None:
+    """Ask until the process answers; each try is a real request, and fail_after bounds them all."""
+    assert process.stdout is not None
+    with anyio.fail_after(30):
+        # The server's first log line; what is left then is binding the socket.
+        await process.stdout.receive()
+        async with httpx2.AsyncClient(transport=httpx2.AsyncHTTPTransport(uds=str(path))) as http:
+            while process.returncode is None:
+                with contextlib.suppress(httpx2.TransportError):
+                    if (await http.get("http://tools/healthz")).status_code == 200:
+                        return
+                await anyio.lowlevel.checkpoint()
+    raise AssertionError("the server ended")
+
+
+async def test_killed_in_two_calls(database: Database, minting: Any, new_run: Any, sockets: Path) -> None:
+    run = await new_run()
+    token = minting.token(run)
+    codes: dict[str, list[str]] = {"fs_write": [], "fs_read": []}
+    with anyio.fail_after(90):
+        async with server(database, minting.public_hex, sockets) as process:
+            await both_calls_until_killed(sockets / "tools.sock", token, process)
+        assert await audit_of(database, run.id) == {"fs_write": [None], "fs_read": [None]}
+        async with server(database, minting.public_hex, sockets):
+            assert await audit_of(database, run.id) == {
+                "fs_write": [None, "unknown"],
+                "fs_read": [None, "unknown"],
+            }
+            async with ToolSession(sockets / "tools.sock", token) as tools:
+                for tool in ("fs_write", "fs_read", "fs_write", "fs_read"):
+                    codes[tool].append((await tools.call(tool, {}, key=f"turn-1-{tool}")).code)
+    # A write is never run again; a read is, once, and has a pair of audit rows of its own.
+    assert codes == {"fs_write": ["UNCERTAIN"] * 2, "fs_read": ["OK"] * 2}
+    marks = {name: len((sockets / name).read_text().splitlines()) for name in ("write", "read")}
+    assert marks == {"write": 1, "read": 2}
+    assert await audit_of(database, run.id) == {
+        "fs_write": [None, "unknown"],
+        "fs_read": [None, "unknown", None, "OK"],
+    }
+
+
+async def both_calls_until_killed(path: Path, token: str, process: Process) -> None:
+    """Call both tools at once; kill the server when both have begun."""
+    begun: list[str] = []
+
+    async def on_progress(message: str) -> None:
+        begun.append(message)
+        if len(begun) == 2:
+            os.kill(process.pid, signal.SIGKILL)
+
+    async with ToolSession(path, token) as tools:
+
+        async def call(tool: str) -> None:
+            with pytest.raises(Unavailable):
+                await tools.call(tool, {}, key=f"turn-1-{tool}", on_progress=on_progress)
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(call, "fs_write")
+            group.start_soon(call, "fs_read")
+
+
+async def audit_of(database: Database, run_id: str) -> dict[str, list[str | None]]:
+    """The outcomes of each tool's rows, None for a decision."""
+    async with database.transaction() as session:
+        rows = await read_audit(session, run_id)
+        assert (await verify_chain(session, run_id)).ok
+    return {
+        tool: [row.body.get("outcome") for row in rows if row.tool == tool]
+        for tool in ("fs_write", "fs_read")
+    }
