@@ -1,0 +1,156 @@
+"""SandboxClient: the verbs of sandboxd over its unix socket."""
+
+import json
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx2
+from pydantic import BaseModel, ValidationError
+
+from hypercode.domain.environment import Environment
+from hypercode.domain.errors import HyperCodeError, SandboxDown
+from hypercode.sandbox import wire
+from hypercode.sandbox.base import (
+    BuildEnvironment,
+    CheckOutput,
+    CheckRequest,
+    ExecRequest,
+    ExecResult,
+    ExportedDiff,
+    OpenWorkspace,
+    Progress,
+    ReadResult,
+    SandboxInfo,
+    SearchResult,
+    StartSandbox,
+    Tree,
+    WorkspaceInfo,
+    WriteRequest,
+    WriteResult,
+)
+from hypercode.sandbox.errors import error_from
+
+GONE_HINT = "sandboxd is not running or was restarted; its log says why"
+Reply = TypeVar("Reply", bound=BaseModel)
+
+
+class SandboxClient:
+    """Implements ``Sandboxes``. Errors come back as themselves; cancelling a call stops its work."""
+
+    def __init__(self, socket_path: Path, key: str) -> None:
+        # No read limit: every verb has its own, and a cancelled call closes its connection.
+        self._http = httpx2.AsyncClient(
+            transport=httpx2.AsyncHTTPTransport(
+                uds=str(socket_path), limits=httpx2.Limits(max_connections=256, max_keepalive_connections=64)
+            ),
+            base_url="http://sandboxd/v1/",
+            headers={"Authorization": f"Bearer {key}", "Content-Type": "application/json"},
+            timeout=httpx2.Timeout(30.0, read=None),
+        )
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def ready(self) -> dict[str, str]:
+        """Return the engine's name and version; raises SandboxDown with a hint when there is none."""
+        return (await self._ask("ready", wire.Nothing(), wire.Ready)).engine
+
+    async def open_workspace(self, request: OpenWorkspace) -> WorkspaceInfo:
+        """Make the workspace, idempotent by id; raises InvalidArgument for a source that can't be used."""
+        return await self._ask("open_workspace", request, WorkspaceInfo)
+
+    async def close_workspace(self, workspace_id: str) -> None:
+        """Stop its containers and remove its volumes; nothing to do is fine."""
+        await self._ask("close_workspace", wire.WorkspaceRef(workspace_id=workspace_id), wire.Nothing)
+
+    async def build_environment(self, request: BuildEnvironment, progress: Progress) -> Environment:
+        """Build or find the environment; raises EnvironmentFailed with phase, log tail and hint."""
+        try:
+            async with self._http.stream(
+                "POST", "build_environment", content=request.model_dump_json()
+            ) as response:
+                if response.status_code != 200:
+                    raise _refusal(await response.aread())
+                async for line in response.aiter_lines():
+                    event: dict[str, Any] = json.loads(line)
+                    kind = event.pop("type")
+                    if kind == "progress":
+                        await progress(str(event["phase"]), str(event["message"]))
+                    elif kind == "result":
+                        return Environment.model_validate(event)
+                    else:
+                        raise error_from(event)
+        except httpx2.HTTPError as failure:
+            raise _gone(failure) from failure
+        raise SandboxDown("sandboxd broke off the build of the environment", hint=GONE_HINT)
+
+    async def start(self, request: StartSandbox) -> SandboxInfo:
+        """Start, or return the running container of the same (profile, owner, workspace)."""
+        return await self._ask("start", request, SandboxInfo)
+
+    async def stop(self, sandbox_id: str) -> None:
+        """Kill and remove the container; the workspace stays."""
+        await self._ask("stop", wire.SandboxRef(sandbox_id=sandbox_id), wire.Nothing)
+
+    async def exec(self, sandbox_id: str, request: ExecRequest) -> ExecResult:
+        """Run a command; its process tree is dead when this returns or is cancelled."""
+        return await self._ask("exec", wire.ExecCall(sandbox_id=sandbox_id, request=request), ExecResult)
+
+    async def read(self, sandbox_id: str, path: str, offset: int, limit: int) -> ReadResult:
+        """Read a regular file, symlinks that leave the workspace refused."""
+        call = wire.ReadCall(sandbox_id=sandbox_id, path=path, offset=offset, limit=limit)
+        return await self._ask("read", call, ReadResult)
+
+    async def write(self, sandbox_id: str, request: WriteRequest) -> WriteResult:
+        """Write a file; raises Conflict when ``if_sha256`` does not hold."""
+        return await self._ask("write", wire.WriteCall(sandbox_id=sandbox_id, request=request), WriteResult)
+
+    async def tree(self, sandbox_id: str, path: str, depth: int, limit: int) -> Tree:
+        """List a directory, .git left out."""
+        call = wire.TreeCall(sandbox_id=sandbox_id, path=path, depth=depth, limit=limit)
+        return await self._ask("tree", call, Tree)
+
+    async def search(
+        self, sandbox_id: str, pattern: str, *, regex: bool, globs: list[str], limit: int
+    ) -> SearchResult:
+        """Search text files, .git left out; a regular expression has 10 s."""
+        call = wire.SearchCall(sandbox_id=sandbox_id, pattern=pattern, regex=regex, globs=globs, limit=limit)
+        return await self._ask("search", call, SearchResult)
+
+    async def export_diff(self, workspace_id: str, message: str) -> ExportedDiff:
+        """Commit the work tree to the platform-owned gitdir and compare it with the base commit."""
+        return await self._ask(
+            "export_diff", wire.ExportCall(workspace_id=workspace_id, message=message), ExportedDiff
+        )
+
+    async def apply_diff(self, workspace_id: str, diff: str) -> None:
+        """Apply a diff to the work tree (three-way); raises Conflict naming the paths, nothing changed."""
+        await self._ask("apply_diff", wire.ApplyCall(workspace_id=workspace_id, diff=diff), wire.Nothing)
+
+    async def check(self, request: CheckRequest) -> CheckOutput:
+        """Run a check in a fresh container that no agent ever touched, and remove it."""
+        return await self._ask("check", request, CheckOutput)
+
+    async def _ask(self, verb: str, request: BaseModel, reply: type[Reply]) -> Reply:
+        try:
+            response = await self._http.post(verb, content=request.model_dump_json())
+        except httpx2.HTTPError as failure:
+            raise _gone(failure) from failure
+        if response.status_code != 200:
+            raise _refusal(response.content)
+        try:
+            return reply.model_validate_json(response.content)
+        except ValidationError as failure:
+            raise SandboxDown("sandboxd sent an answer that can't be read", hint=GONE_HINT) from failure
+
+
+def _refusal(body: bytes) -> HyperCodeError:
+    try:
+        return error_from(json.loads(body))
+    except (ValueError, AttributeError):
+        return SandboxDown("sandboxd sent an answer that can't be read", hint=GONE_HINT)
+
+
+def _gone(failure: httpx2.HTTPError) -> SandboxDown:
+    return SandboxDown(f"sandboxd does not answer ({type(failure).__name__})", hint=GONE_HINT)

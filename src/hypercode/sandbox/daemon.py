@@ -1,0 +1,265 @@
+"""sandboxd: the verbs over HTTP on a unix socket, for callers that hold its key. It alone holds the engine."""
+
+import asyncio
+import hmac
+import json
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import structlog
+import uvicorn
+from prometheus_client import CONTENT_TYPE_LATEST, Histogram, generate_latest
+from pydantic import BaseModel, ValidationError
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from hypercode.domain.errors import (
+    HyperCodeError,
+    InvalidArgument,
+    NotFound,
+    SandboxDown,
+    TooLarge,
+    Unauthenticated,
+)
+from hypercode.sandbox import wire
+from hypercode.sandbox.base import BuildEnvironment, CheckRequest, OpenWorkspace, Sandboxes, StartSandbox
+from hypercode.sandbox.docker import DockerSandboxes, instance_of
+from hypercode.sandbox.errors import error_body
+from hypercode.settings import Settings
+
+MAX_BODY = 192 * 1024 * 1024
+STATUS = {
+    "INVALID_ARGUMENT": 400,
+    "UNAUTHENTICATED": 401,
+    "NOT_FOUND": 404,
+    "CONFLICT": 409,
+    "TOO_LARGE": 413,
+    "SANDBOX_DOWN": 503,
+}
+VERB_SECONDS = Histogram(
+    "hypercode_sandbox_verb_seconds", "How long verbs of sandboxd took.", ["verb", "outcome"]
+)
+
+_log = structlog.get_logger(__name__)
+Body = TypeVar("Body", bound=BaseModel)
+Endpoint = Callable[[Request], Awaitable[Response]]
+Verb = Callable[[bytes], Awaitable[BaseModel]]
+
+
+def create_app(sandboxes: Sandboxes, key: str) -> Starlette:
+    """Serve the verbs to callers that hold ``key``; health and metrics to anyone who reaches the socket."""
+
+    async def health(_request: Request) -> Response:
+        return JSONResponse({"status": "ok"})
+
+    async def ready(_request: Request) -> Response:
+        try:
+            return JSONResponse({"status": "ok", **await sandboxes.ready()})
+        except HyperCodeError as error:
+            return _refusal(error)
+
+    async def metrics(_request: Request) -> Response:
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    async def build(request: Request) -> Response:
+        asked = BuildEnvironment.model_validate_json(await _body(request))
+        return StreamingResponse(_build_lines(sandboxes, asked), media_type="application/x-ndjson")
+
+    verbs = {name: _one_answer(name, verb) for name, verb in _verbs(sandboxes).items()}
+    routes = [
+        Route(f"/v1/{name}", _guarded(endpoint, key), methods=["POST"])
+        for name, endpoint in {**verbs, "build_environment": build}.items()
+    ]
+    return Starlette(
+        routes=[
+            *routes,
+            Route("/healthz", health),
+            Route("/readyz", ready),
+            Route("/metrics", metrics),
+        ]
+    )
+
+
+def _verbs(sandboxes: Sandboxes) -> dict[str, Verb]:
+    """Every verb as a function from its JSON body to its reply."""
+
+    def verb(kind: type[Body], work: Callable[[Body], Awaitable[BaseModel | None]]) -> Verb:
+        async def run(body: bytes) -> BaseModel:
+            return await work(kind.model_validate_json(body)) or wire.Nothing()
+
+        return run
+
+    async def ready(_asked: wire.Nothing) -> wire.Ready:
+        return wire.Ready(engine=await sandboxes.ready())
+
+    return {
+        "ready": verb(wire.Nothing, ready),
+        "open_workspace": verb(OpenWorkspace, sandboxes.open_workspace),
+        "close_workspace": verb(wire.WorkspaceRef, lambda ask: sandboxes.close_workspace(ask.workspace_id)),
+        "start": verb(StartSandbox, sandboxes.start),
+        "stop": verb(wire.SandboxRef, lambda ask: sandboxes.stop(ask.sandbox_id)),
+        "exec": verb(wire.ExecCall, lambda ask: sandboxes.exec(ask.sandbox_id, ask.request)),
+        "read": verb(
+            wire.ReadCall, lambda ask: sandboxes.read(ask.sandbox_id, ask.path, ask.offset, ask.limit)
+        ),
+        "write": verb(wire.WriteCall, lambda ask: sandboxes.write(ask.sandbox_id, ask.request)),
+        "tree": verb(
+            wire.TreeCall, lambda ask: sandboxes.tree(ask.sandbox_id, ask.path, ask.depth, ask.limit)
+        ),
+        "search": verb(
+            wire.SearchCall,
+            lambda ask: sandboxes.search(
+                ask.sandbox_id, ask.pattern, regex=ask.regex, globs=ask.globs, limit=ask.limit
+            ),
+        ),
+        "export_diff": verb(
+            wire.ExportCall, lambda ask: sandboxes.export_diff(ask.workspace_id, ask.message)
+        ),
+        "apply_diff": verb(wire.ApplyCall, lambda ask: sandboxes.apply_diff(ask.workspace_id, ask.diff)),
+        "check": verb(CheckRequest, sandboxes.check),
+    }
+
+
+def _one_answer(name: str, verb: Verb) -> Endpoint:
+    async def endpoint(request: Request) -> Response:
+        body = await _body(request)
+        with VERB_SECONDS.labels(name, "done").time():
+            reply = await _unless_hung_up(request, verb(body))
+        return Response(reply.model_dump_json(), media_type="application/json")
+
+    return endpoint
+
+
+async def _unless_hung_up(request: Request, work: Awaitable[BaseModel]) -> BaseModel:
+    """Await the work; when the caller hangs up, the work is cancelled, and what it started is dead."""
+    task = asyncio.ensure_future(work)
+    watch = asyncio.ensure_future(_hung_up(request))
+    try:
+        await asyncio.wait({task, watch}, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            raise ClientDisconnect
+        return task.result()
+    finally:
+        watch.cancel()
+        task.cancel()
+        await asyncio.gather(task, watch, return_exceptions=True)
+
+
+async def _hung_up(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        continue
+
+
+def _guarded(endpoint: Endpoint, key: str) -> Endpoint:
+    async def guarded(request: Request) -> Response:
+        try:
+            sent = request.headers.get("authorization", "")
+            if not hmac.compare_digest(sent.encode(), f"Bearer {key}".encode()):
+                raise Unauthenticated("sandboxd's key is missing or wrong")
+            return await endpoint(request)
+        except ValidationError as error:
+            return _refusal(InvalidArgument(f"the request does not fit: {_problems(error)}"))
+        except ClientDisconnect:
+            return Response(status_code=499)
+        except HyperCodeError as error:
+            return _refusal(error)
+        except Exception:  # noqa: BLE001 - the edge of the process
+            _log.exception("verb_failed", path=request.url.path)
+            return _refusal(HyperCodeError("sandboxd failed; its log says why"))
+
+    return guarded
+
+
+def _problems(error: ValidationError) -> str:
+    found = error.errors(include_url=False, include_input=False)
+    return "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in found[:5])
+
+
+def _refusal(error: HyperCodeError) -> Response:
+    return JSONResponse(error_body(error), status_code=STATUS.get(error.code, 422))
+
+
+async def _body(request: Request) -> bytes:
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > MAX_BODY:
+            raise TooLarge("the request is larger than 192 MiB")
+    return bytes(body)
+
+
+async def _build_lines(sandboxes: Sandboxes, asked: BuildEnvironment) -> AsyncIterator[bytes]:
+    """Progress lines while it builds, then one result or error. A caller that hangs up cancels the build."""
+    lines: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+
+    async def progress(phase: str, message: str) -> None:
+        await lines.put({"type": "progress", "phase": phase, "message": message})
+
+    async def work() -> None:
+        await lines.put(await _last_line(sandboxes, asked, progress))
+
+    task = asyncio.create_task(work())
+    try:
+        while True:
+            line = await lines.get()
+            yield json.dumps(line).encode() + b"\n"
+            if line["type"] != "progress":
+                return
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def _last_line(
+    sandboxes: Sandboxes, asked: BuildEnvironment, progress: Callable[[str, str], Awaitable[None]]
+) -> dict[str, Any]:
+    try:
+        built = await sandboxes.build_environment(asked, progress)
+    except HyperCodeError as error:
+        return {"type": "error", **error_body(error)}
+    except Exception:  # noqa: BLE001 - the edge of the process: the caller must get a last line
+        _log.exception("build_failed", workspace_id=asked.workspace_id)
+        return {"type": "error", **error_body(HyperCodeError("sandboxd failed; its log says why"))}
+    return {"type": "result", **built.model_dump(mode="json")}
+
+
+async def serve(settings: Settings) -> None:
+    """Run sandboxd on its socket until it is told to stop."""
+    key = _read_key(settings.keys_dir / "sandboxd.key")
+    sandboxes = DockerSandboxes(settings.sandbox, instance=instance_of(settings.data_dir))
+    try:
+        await sandboxes.ready()
+    except SandboxDown as down:
+        # Serve anyway: every verb then answers with this, and works as soon as the engine is back.
+        _log.warning("engine_down", message=down.message, hint=down.hint)
+    listener = _listen(settings.socket("sandboxd"))
+    config = uvicorn.Config(
+        create_app(sandboxes, key), log_config=None, access_log=False, timeout_graceful_shutdown=5
+    )
+    try:
+        await uvicorn.Server(config).serve(sockets=[listener])
+    finally:
+        await sandboxes.close()
+        settings.socket("sandboxd").unlink(missing_ok=True)
+
+
+def _listen(path: Path) -> socket.socket:
+    """Return a listening unix socket that only our own user can reach."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(path))
+    path.chmod(0o600)
+    listener.listen(128)
+    return listener
+
+
+def _read_key(path: Path) -> str:
+    try:
+        return path.read_text().strip()
+    except OSError as failure:
+        raise NotFound(f"the key {path.name} can't be read: {failure.strerror}") from None

@@ -1,0 +1,132 @@
+"""DockerSandboxes: the verbs of sandboxd on a Docker engine, each handed to the file that knows it."""
+
+from pathlib import Path
+from typing import Any
+
+from hypercode.domain.environment import Environment
+from hypercode.sandbox.base import (
+    BuildEnvironment,
+    CheckOutput,
+    CheckRequest,
+    ExecRequest,
+    ExecResult,
+    ExportedDiff,
+    OpenWorkspace,
+    Progress,
+    ReadResult,
+    SandboxInfo,
+    SearchResult,
+    StartSandbox,
+    Tree,
+    WorkspaceInfo,
+    WriteRequest,
+    WriteResult,
+)
+from hypercode.sandbox.containers import Containers
+from hypercode.sandbox.egress import Egress
+from hypercode.sandbox.engine import Engine
+from hypercode.sandbox.names import checked_id
+from hypercode.sandbox.relay import text_of
+from hypercode.sandbox.replies import checked_reply
+from hypercode.sandbox.runtime import RuntimeVolumes
+from hypercode.sandbox.workspaces import Workspaces
+from hypercode.settings import SandboxSettings
+
+
+class DockerSandboxes:
+    """Implements ``Sandboxes`` on a Docker engine. ``instance`` labels everything of this installation."""
+
+    def __init__(
+        self, settings: SandboxSettings, *, instance: str = "default", url: str | None = None
+    ) -> None:
+        self._engine = Engine(url)
+        self._runtime = RuntimeVolumes(self._engine, settings)
+        self._containers = Containers(self._engine, self._runtime, settings, checked_id(instance))
+        self._egress = Egress(self._engine, self._runtime, settings)
+        self._workspaces = Workspaces(self._engine, self._runtime, self._containers, self._egress, settings)
+
+    async def close(self) -> None:
+        """Close the connections; containers and volumes stay."""
+        await self._containers.close()
+        await self._engine.close()
+
+    async def ready(self) -> dict[str, str]:
+        """Return the engine's name and version; raises SandboxDown with a hint when there is none."""
+        version = await self._engine.version()
+        runtime = await self._runtime.ensure()
+        return {
+            "engine": "docker",
+            "version": str(version.get("Version", "")),
+            "api": str(version.get("ApiVersion", "")),
+            "base_image": runtime.base_image,
+        }
+
+    async def open_workspace(self, request: OpenWorkspace) -> WorkspaceInfo:
+        """Make the workspace, idempotent by id; raises InvalidArgument for a source that can't be used."""
+        return await self._workspaces.open(request)
+
+    async def close_workspace(self, workspace_id: str) -> None:
+        """Stop its containers and remove its volumes; nothing to do is fine."""
+        await self._workspaces.close(workspace_id)
+
+    async def build_environment(self, request: BuildEnvironment, progress: Progress) -> Environment:
+        """Build or find the environment; raises EnvironmentFailed with phase, log tail and hint."""
+        raise NotImplementedError
+
+    async def start(self, request: StartSandbox) -> SandboxInfo:
+        """Start, or return the running container of the same (profile, owner, workspace)."""
+        return await self._containers.start(request)
+
+    async def stop(self, sandbox_id: str) -> None:
+        """Kill and remove the container; the workspace stays."""
+        await self._containers.stop(sandbox_id)
+
+    async def exec(self, sandbox_id: str, request: ExecRequest) -> ExecResult:
+        """Run a command; its process tree is dead when this returns or is cancelled."""
+        relay = await self._containers.relay(sandbox_id)
+        reply = await relay.call("exec", request.model_dump(), seconds=request.timeout_s + 30)
+        streams = {"stdout": text_of(reply, "stdout_b64"), "stderr": text_of(reply, "stderr_b64")}
+        kept = {key: value for key, value in reply.items() if not key.endswith("_b64")}
+        return checked_reply(ExecResult, {**kept, **streams})
+
+    async def read(self, sandbox_id: str, path: str, offset: int, limit: int) -> ReadResult:
+        """Read a regular file, symlinks that leave the workspace refused."""
+        return checked_reply(
+            ReadResult, await self._file(sandbox_id, "read", path=path, offset=offset, limit=limit)
+        )
+
+    async def write(self, sandbox_id: str, request: WriteRequest) -> WriteResult:
+        """Write a file; raises Conflict when ``if_sha256`` does not hold."""
+        return checked_reply(WriteResult, await self._file(sandbox_id, "write", **request.model_dump()))
+
+    async def tree(self, sandbox_id: str, path: str, depth: int, limit: int) -> Tree:
+        """List a directory, .git left out."""
+        return checked_reply(Tree, await self._file(sandbox_id, "tree", path=path, depth=depth, limit=limit))
+
+    async def search(
+        self, sandbox_id: str, pattern: str, *, regex: bool, globs: list[str], limit: int
+    ) -> SearchResult:
+        """Search text files, .git left out; a regular expression has 10 s."""
+        reply = await self._file(sandbox_id, "search", pattern=pattern, regex=regex, globs=globs, limit=limit)
+        return checked_reply(SearchResult, reply)
+
+    async def _file(self, sandbox_id: str, op: str, **args: Any) -> dict[str, Any]:
+        relay = await self._containers.relay(sandbox_id)
+        return await relay.call(op, args, seconds=30.0)
+
+    async def export_diff(self, workspace_id: str, message: str) -> ExportedDiff:
+        """Commit the work tree to the platform-owned gitdir and compare it with the base commit."""
+        return await self._workspaces.export(workspace_id, message)
+
+    async def apply_diff(self, workspace_id: str, diff: str) -> None:
+        """Apply a diff to the work tree (three-way); raises Conflict naming the paths, nothing changed."""
+        await self._workspaces.apply(workspace_id, diff)
+
+    async def check(self, request: CheckRequest) -> CheckOutput:
+        """Run a check in a fresh container that no agent ever touched, and remove it."""
+        raise NotImplementedError
+
+
+def instance_of(data_dir: Path) -> str:
+    """Return a short name for an installation: its data directory's, so that two never clean up each other."""
+    return "i" + data_dir.resolve().as_posix().encode().hex()[-24:]

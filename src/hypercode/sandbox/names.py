@@ -1,0 +1,31 @@
+"""Names of our things at the engine: every one starts with ``hypercode-`` and carries our labels."""
+
+import re
+
+from hypercode.domain.errors import InvalidArgument
+
+LABELS = {key: f"dev.hypercode.{key}" for key in ("kind", "owner", "run", "instance", "digest", "recipe")}
+_ID = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,79}$")
+
+
+def checked_id(value: str) -> str:
+    """Return an id that is fit to be a part of a volume's name; raises InvalidArgument."""
+    if not _ID.fullmatch(value):
+        raise InvalidArgument(f"not an id: {value[:80]!r}")
+    return value
+
+
+def label(key: str, value: str) -> str:
+    """Return a label filter."""
+    return f"{LABELS[key]}={checked_id(value)}"
+
+
+def mirror_volume(project_id: str) -> str:
+    """Return the volume of a project's bare mirror."""
+    return f"hypercode-mirror-{checked_id(project_id)}"
+
+
+def workspace_volumes(workspace_id: str) -> tuple[str, str]:
+    """Return the volumes of a workspace: its work tree and its platform-owned gitdir."""
+    checked_id(workspace_id)
+    return f"hypercode-ws-{workspace_id}", f"hypercode-git-{workspace_id}"

@@ -1,0 +1,189 @@
+"""Reading, writing and listing files of the workspace."""
+
+import base64
+import binascii
+import hashlib
+import os
+import secrets
+import stat
+import threading
+
+from beneath import check_path, explain
+from refusals import Refused
+
+MAX_READ = 16 * 1024 * 1024
+MAX_HASHED = 16 * 1024 * 1024
+MAX_WRITE = 64 * 1024 * 1024
+_write_lock = threading.Lock()
+
+
+def _hash_of(fd, size):
+    if size > MAX_HASHED:
+        return ""
+    digest = hashlib.sha256()
+    offset = 0
+    while True:
+        part = os.pread(fd, 1 << 20, offset)
+        if not part:
+            return digest.hexdigest()
+        digest.update(part)
+        offset += len(part)
+        if offset > MAX_HASHED:
+            return ""
+
+
+def read(root, path, offset, limit):
+    """Return a part of a regular file with its size and hash."""
+    path = check_path(path)
+    if offset < 0 or limit < 0:
+        raise Refused("INVALID_ARGUMENT", "offset and limit must not be negative")
+    fd, status = root.open_regular(path)
+    try:
+        data = os.pread(fd, min(limit, MAX_READ), offset)
+        digest = _hash_of(fd, status.st_size)
+    finally:
+        os.close(fd)
+    return {
+        "data_b64": base64.b64encode(data).decode(),
+        "size": status.st_size,
+        "sha256": digest,
+        "mode": stat.S_IMODE(status.st_mode),
+    }
+
+
+def _parent(root, path, create_dirs):
+    folder, _, name = path.rpartition("/")
+    if create_dirs and folder:
+        made = ""
+        for part in folder.split("/"):
+            above = root.open_directory(made or ".")
+            try:
+                os.mkdir(part, 0o755, dir_fd=above)
+            except FileExistsError:
+                pass
+            except OSError as failure:
+                raise explain(failure, path) from failure
+            finally:
+                os.close(above)
+            made = made + "/" + part if made else part
+    return root.open_directory(folder or "."), name
+
+
+def _present(root, path, name, folder):
+    """Return the stat of what is there now, or None; raises Refused for what must not be replaced."""
+    try:
+        status = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+    if stat.S_ISLNK(status.st_mode):
+        raise Refused("INVALID_ARGUMENT", "is a symbolic link, write to its target instead: " + path)
+    if not stat.S_ISREG(status.st_mode):
+        raise Refused("INVALID_ARGUMENT", "is not a regular file: " + path)
+    if status.st_nlink > 1:
+        raise Refused("POLICY_DENIED", "has more than one name (hard links), not written: " + path)
+    return status
+
+
+def _check_guard(root, path, present, if_sha256):
+    if if_sha256 is None:
+        return
+    if present is None:
+        found = ""
+    else:
+        fd, status = root.open_regular(path)
+        try:
+            found = _hash_of(fd, status.st_size)
+        finally:
+            os.close(fd)
+    if found != if_sha256:
+        fact = "does not exist" if present is None else "has other content than expected"
+        raise Refused("CONFLICT", "%s %s" % (path, fact), "read it again, then repeat the change")
+
+
+def _replace(folder, name, data, mode):
+    temporary = ".hypercode-" + secrets.token_hex(8)
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=folder)
+    try:
+        try:
+            view = memoryview(data)
+            while view:
+                view = view[os.write(fd, view) :]
+            os.fchmod(fd, mode)
+        finally:
+            os.close(fd)
+        os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+    except OSError:
+        os.unlink(temporary, dir_fd=folder)
+        raise
+
+
+def write(root, path, data_b64, create_dirs=False, if_sha256=None, mode=None):
+    """Replace a whole file atomically, guarded by the hash of what is there."""
+    path = check_path(path, for_write=True)
+    if path == ".":
+        raise Refused("INVALID_ARGUMENT", "the path names the workspace itself")
+    try:
+        data = base64.b64decode(data_b64, validate=True)
+    except (binascii.Error, ValueError) as failure:
+        raise Refused("INVALID_ARGUMENT", "data_b64 is not base64") from failure
+    if len(data) > MAX_WRITE:
+        raise Refused("TOO_LARGE", "more than 64 MiB in one write")
+    with _write_lock:
+        folder, name = _parent(root, path, create_dirs)
+        try:
+            present = _present(root, path, name, folder)
+            _check_guard(root, path, present, if_sha256)
+            kept = stat.S_IMODE(present.st_mode) if present else 0o644
+            _replace(folder, name, data, (kept if mode is None else mode) & 0o777)
+        except OSError as failure:
+            raise explain(failure, path) from failure
+        finally:
+            os.close(folder)
+    return {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
+
+
+def _kind(status):
+    if stat.S_ISLNK(status.st_mode):
+        return "symlink"
+    if stat.S_ISDIR(status.st_mode):
+        return "dir"
+    return "file" if stat.S_ISREG(status.st_mode) else "other"
+
+
+def walk(root, path, depth):
+    """Yield (relative path, kind, size) under a directory, names in order, ``.git`` left out."""
+    folder = root.open_directory(path)
+    try:
+        names = sorted(os.listdir(folder))
+        found = []
+        for name in names:
+            if name == ".git":
+                continue
+            try:
+                status = os.stat(name, dir_fd=folder, follow_symlinks=False)
+            except OSError:
+                continue
+            found.append((name, _kind(status), status.st_size))
+    finally:
+        os.close(folder)
+    for name, kind, size in found:
+        full = name if path == "." else path + "/" + name
+        yield full, kind, 0 if kind == "dir" else size
+        if kind == "dir" and depth > 1:
+            try:
+                yield from walk(root, full, depth - 1)
+            except Refused:
+                continue
+
+
+def tree(root, path, depth, limit):
+    """List a directory down to ``depth``, at most ``limit`` entries."""
+    path = check_path(path)
+    entries = []
+    for full, kind, size in walk(root, path, max(1, min(depth, 64))):
+        if len(entries) >= limit:
+            return {"entries": entries, "truncated": True}
+        # A name that is not UTF-8 can't travel as JSON text; it is shown with its odd bytes replaced.
+        shown = os.fsencode(full).decode("utf-8", "replace")
+        entries.append({"path": shown, "kind": kind, "size": size})
+    return {"entries": entries, "truncated": False}

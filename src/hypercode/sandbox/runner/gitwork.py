@@ -1,0 +1,190 @@
+"""Git work on a workspace, in its helper container: export the diff, apply one, check out a clean tree.
+
+Reads one JSON request from stdin, prints one JSON line. GIT_DIR is /gitdir, the work tree /workspace.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+import git
+from refusals import Refused
+
+BASE = "refs/hypercode/base"
+
+
+def _env(**more):
+    return git.environment(GIT_DIR="/gitdir", GIT_WORK_TREE="/workspace", **more)
+
+
+def _drop_nested_repositories():
+    """Remove .git entries below the top: git would store such a folder as a link without its files."""
+    for folder, names, plain in os.walk("/workspace"):
+        if folder != "/workspace":
+            if ".git" in names:
+                shutil.rmtree(os.path.join(folder, ".git"), ignore_errors=True)
+            elif ".git" in plain:
+                os.unlink(os.path.join(folder, ".git"))
+        names[:] = [name for name in names if name != ".git"]
+
+
+def commit_worktree(message):
+    """Commit the work tree on top of base, without touching HEAD; return (commit, tree)."""
+    _drop_nested_repositories()
+    with tempfile.TemporaryDirectory() as scratch:
+        index = os.path.join(scratch, "index")
+        if os.path.exists("/gitdir/index"):
+            shutil.copyfile("/gitdir/index", index)
+        env = _env(GIT_INDEX_FILE=index)
+        git.run("add", "-A", "--", "/workspace", env=env)
+        tree = git.text("write-tree", env=env)
+    base = git.text("rev-parse", BASE, env=_env())
+    if tree == git.text("rev-parse", base + "^{tree}", env=_env()):
+        return base, tree
+    commit = git.text("commit-tree", tree, "-p", base, "-F", "-", env=_env(), data=message.encode())
+    git.run("update-ref", "refs/hypercode/heads/" + commit, commit, env=_env())
+    return commit, tree
+
+
+DIFF = ("diff", "--binary", "--full-index", "--no-ext-diff", "--no-textconv", "--no-renames", "--no-color")
+
+
+def _diff(commit, *paths, attributes="/dev/null"):
+    return git.run(
+        "-c", "core.attributesFile=" + attributes, *DIFF, "--src-prefix=a/", "--dst-prefix=b/",
+        BASE, commit, "--", *paths, env=_env(),
+    ).stdout  # fmt: skip
+
+
+def _text_diff(commit, files):
+    """Return the diff as text; files whose lines are not UTF-8 are compared as binary, so nothing is lost."""
+    whole = _diff(commit)
+    try:
+        return whole.decode()
+    except UnicodeDecodeError:
+        pass
+    with tempfile.NamedTemporaryFile("w", suffix=".attributes") as attributes:
+        for path in files:
+            try:
+                _diff(commit, ":(top,literal)" + path).decode()
+            except UnicodeDecodeError:
+                quoted = path.replace("\\", "\\\\").replace('"', '\\"')
+                attributes.write('"/%s" -diff\n' % quoted)
+        attributes.flush()
+        return _diff(commit, attributes=attributes.name).decode("utf-8", "replace")
+
+
+def export(request):
+    """Commit the work tree and compare it with base."""
+    commit, tree = commit_worktree(request["message"])
+    stat = git.run(
+        "diff", "--numstat", "-z", "--no-renames", "--no-ext-diff", "--no-textconv", BASE, commit, env=_env()
+    )
+    rows = [row.split("\t", 2) for row in stat.stdout.decode("utf-8", "replace").split("\0") if row]
+    files = [row[2] for row in rows]
+    return {
+        "diff": _text_diff(commit, files),
+        "head_commit": commit,
+        "head_tree": tree,
+        "files": files,
+        "insertions": sum(int(row[0]) for row in rows if row[0] != "-"),
+        "deletions": sum(int(row[1]) for row in rows if row[1] != "-"),
+    }
+
+
+def apply(request):
+    """Apply a diff to the work tree, three-way; all of it or nothing."""
+    before, _tree = commit_worktree("before applying")
+    with tempfile.TemporaryDirectory() as scratch:
+        env = _env(GIT_INDEX_FILE=os.path.join(scratch, "index"))
+        git.run("read-tree", before, env=env)
+        done = git.run(
+            "apply", "--cached", "--3way", "--whitespace=nowarn", "-", env=env,
+            data=request["diff"].encode(), check=False,
+        )  # fmt: skip
+        if done.returncode != 0:
+            raise Refused("CONFLICT", _conflict(done.stderr.decode("utf-8", "replace")))
+        tree = git.text("write-tree", env=env)
+        # From the tree as it is to the merged one: touches changed paths only, refuses what is in the way.
+        git.run("read-tree", before, env=env)
+        git.run("update-index", "-q", "--refresh", env=env, check=False)
+        git.run("read-tree", "-m", "-u", before, tree, env=env)
+    return {}
+
+
+def _conflict(words):
+    lines = [line for line in words.splitlines() if "cleanly" not in line]
+    return "the diff does not apply: " + "; ".join(lines[:8])[:800]
+
+
+def checkout(request):
+    """Fill an empty folder (/target) with a commit's tree, other paths restored from another commit."""
+    scratch = tempfile.mkdtemp()
+    env = git.environment(
+        GIT_DIR="/gitdir", GIT_WORK_TREE="/target", GIT_INDEX_FILE=os.path.join(scratch, "index")
+    )
+    git.run("read-tree", request["commit"], env=env)
+    _restore(request.get("restore_paths") or [], request.get("restore_paths_from"), env)
+    git.run("checkout-index", "-a", "-f", env=env)
+    tree = git.text("write-tree", env=env)
+    for path, content in (request.get("overlay") or {}).items():
+        _overlay(path, content)
+    return {"tree": tree}
+
+
+def _restore(paths, commit, env):
+    """Bring paths back as they were in ``commit``; what was not there then is removed."""
+    if not paths or not commit:
+        return
+    spec = [":(top,literal)" + path for path in paths]
+    then = git.run("ls-tree", "-r", "-z", "--full-tree", commit, env=env).stdout
+    now = git.run("ls-files", "-z", "--", *spec, env=env).stdout
+    git.run("update-index", "-z", "--force-remove", "--stdin", env=env, data=now)
+    wanted = [row for row in then.split(b"\0") if row and _covers(paths, row.partition(b"\t")[2])]
+    git.run("update-index", "-z", "--index-info", env=env, data=b"".join(row + b"\0" for row in wanted))
+
+
+def _covers(paths, name):
+    found = name.decode("utf-8", "surrogateescape")
+    return any(found == path.rstrip("/") or found.startswith(path.rstrip("/") + "/") for path in paths)
+
+
+def _overlay(path, content):
+    parts = path.split("/")
+    if path.startswith("/") or ".." in parts or parts[0] == ".git":
+        raise Refused("PATH_OUTSIDE", "an overlay file leaves the tree: " + path)
+    folder = "/target"
+    for part in parts[:-1]:
+        folder = os.path.join(folder, part)
+        if os.path.islink(folder):
+            os.unlink(folder)
+        os.makedirs(folder, exist_ok=True)
+    target = os.path.join(folder, parts[-1])
+    if os.path.lexists(target):
+        os.unlink(target)
+    with open(target, "w", encoding="utf-8") as stream:
+        stream.write(content)
+
+
+OPERATIONS = {"export": export, "apply": apply, "checkout": checkout}
+
+
+def main():
+    """Serve one request."""
+    try:
+        request = json.load(sys.stdin)
+        answer = {"ok": OPERATIONS[request["op"]](request)}
+    except Refused as refused:
+        answer = {"error": {"code": refused.code, "message": refused.message, "hint": refused.hint}}
+    except (OSError, subprocess.SubprocessError) as failure:
+        answer = {"error": {"code": "INTERNAL", "message": str(failure), "hint": ""}}
+    sys.stdout.write(json.dumps(answer) + "\n")
+
+
+if __name__ == "__main__":
+    main()

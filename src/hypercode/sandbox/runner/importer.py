@@ -1,0 +1,260 @@
+"""Makes a workspace: brings a source into the project's mirror, then a gitdir and a work tree from it.
+
+Runs in a short-lived container: /src (read-only), /mirror, /gitdir and /workspace. The source is read as
+root (its files may be private), the rest happens as the sandbox user. Prints one JSON line.
+"""
+
+import json
+import os
+import shutil
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+import git
+from refusals import Refused
+
+UID = 10001
+DEPTH = "100"
+INFO = "/gitdir/hypercode.json"
+MIRROR_INDEX = "/tmp/import-index"
+
+
+def _mirror(**more):
+    return git.environment(GIT_DIR="/mirror", **more)
+
+
+def _tree_env():
+    return _mirror(GIT_WORK_TREE="/src", GIT_INDEX_FILE=MIRROR_INDEX)
+
+
+def _init_mirror():
+    if not os.path.exists("/mirror/HEAD"):
+        git.run("init", "-q", "--bare", "/mirror", env=git.environment())
+    with open("/mirror/info/exclude", "w") as stream:
+        stream.write("\n".join(git.FOLDER_EXCLUDED) + "\n")
+
+
+def _commit_tree(tree, message, parents=()):
+    options = [option for parent in parents for option in ("-p", parent)]
+    return git.text("commit-tree", tree, *options, "-m", message, env=_mirror())
+
+
+def _nested():
+    """Return the folders under /src that are repositories of their own: git would store a bare link."""
+    found = []
+    for folder, names, plain in os.walk("/src"):
+        if folder != "/src" and (".git" in names or ".git" in plain):
+            found.append(os.path.relpath(folder, "/src"))
+            names[:] = []
+        names[:] = [name for name in names if name not in (".git", "node_modules", ".venv", "venv")]
+    return found
+
+
+def import_folder(_args):
+    """Import a plain folder as one base commit."""
+    _init_mirror()
+    skipped = _nested()
+    paths = [".", *(":(exclude,literal)" + path for path in skipped)]
+    git.run("-C", "/src", "add", "-A", "--", *paths, env=_tree_env())
+    if not git.run("ls-files", env=_tree_env()).stdout:
+        raise Refused(
+            "INVALID_ARGUMENT", "the folder holds no files", "put the project's files into it first"
+        )
+    tree = git.text("write-tree", env=_tree_env())
+    base = _commit_tree(tree, "Import of a folder without a repository")
+    note = "a plain folder without a repository, imported as one commit"
+    if skipped:
+        note += "; left out, being repositories of their own: " + ", ".join(skipped[:5])
+    return {"base": base, "source_commit": None, "imported_folder": True, "dirty": 0, "note": note}
+
+
+def _resolve(commit, env):
+    wanted = commit or "HEAD"
+    done = git.run(
+        "rev-parse", "--verify", "-q", "--end-of-options", wanted + "^{commit}", env=env, check=False
+    )
+    if done.returncode == 0:
+        return done.stdout.decode().strip()
+    if commit:
+        raise Refused(
+            "INVALID_ARGUMENT", "no such commit in the repository: " + commit, "name one that exists"
+        )
+    raise Refused("INVALID_ARGUMENT", "the repository has no commit yet", "commit something first")
+
+
+def _changed_paths(sha):
+    """Return the paths of the source's work tree that differ from ``sha``, with an index to add them by."""
+    source_index = os.path.join(_source_gitdir(), "index")
+    copied = os.path.exists(source_index)
+    if copied:
+        shutil.copyfile(source_index, MIRROR_INDEX)
+    compared = (
+        git.run("-C", "/src", "diff-index", "--name-only", "-z", sha, env=_tree_env(), check=False)
+        if copied
+        else None
+    )
+    if compared is None or compared.returncode != 0:
+        if os.path.exists(MIRROR_INDEX):
+            os.unlink(MIRROR_INDEX)
+        git.run("read-tree", sha, env=_tree_env())
+    git.run("-C", "/src", "update-index", "-q", "--refresh", env=_tree_env(), check=False)
+    changed = git.run("-C", "/src", "diff-index", "--name-only", "-z", sha, env=_tree_env()).stdout
+    own = os.path.join(_source_gitdir(), "info", "exclude")
+    excludes = ["--exclude-from=" + own] if os.path.exists(own) else []
+    new = git.run(
+        "-C", "/src", "ls-files", "-z", "-o", "--exclude-standard", *excludes, env=_tree_env()
+    ).stdout
+    return sorted({path for path in (changed + new).split(b"\0") if path})
+
+
+def _source_gitdir():
+    return git.text("-C", "/src", "rev-parse", "--absolute-git-dir", env=git.environment())
+
+
+def import_repository(args):
+    """Import a commit of a local repository; uncommitted work only when asked for."""
+    _init_mirror()
+    env = git.environment()
+    sha = _resolve_in("/src", args.get("commit"), env)
+    git.run(
+        "fetch", "-q", "--no-tags", "--no-write-fetch-head", "--update-shallow", "/src",
+        "+%s:refs/hypercode/imports/%s" % (sha, sha), env=_mirror(),
+    )  # fmt: skip
+    bare = git.text("-C", "/src", "rev-parse", "--is-bare-repository", env=env) == "true"
+    dirty = [] if bare else _changed_paths(_resolve_in("/src", None, env))
+    base, note = sha, _head_note(args, sha, env)
+    if dirty and args.get("include_dirty"):
+        git.run("-C", "/src", "add", "-A", "--", ".", env=_tree_env())
+        base = _commit_tree(git.text("write-tree", env=_tree_env()), "Uncommitted work", [sha])
+        note += ", with %d uncommitted paths" % len(dirty)
+    elif dirty:
+        note += "; %d uncommitted paths are left out" % len(dirty)
+    left_out = 0 if base != sha else len(dirty)
+    return {"base": base, "source_commit": sha, "imported_folder": False, "dirty": left_out, "note": note}
+
+
+def _resolve_in(folder, commit, env):
+    return _resolve(commit, dict(env, GIT_DIR=_gitdir_of(folder, env)))
+
+
+def _gitdir_of(folder, env):
+    return git.text("-C", folder, "rev-parse", "--absolute-git-dir", env=env)
+
+
+def _head_note(args, sha, env):
+    branch = git.run("-C", "/src", "symbolic-ref", "-q", "--short", "HEAD", env=env, check=False)
+    name = args.get("commit") or branch.stdout.decode("utf-8", "replace").strip() or "detached HEAD"
+    subject = git.text("show", "-s", "--format=%s", sha, env=_mirror())
+    return "%s at %s (%s)" % (name, sha[:10], subject[:80])
+
+
+def import_url(args):
+    """Fetch a branch tip or a commit over https into the mirror."""
+    _init_mirror()
+    env = _mirror(HTTPS_PROXY=args["proxy"], https_proxy=args["proxy"], GIT_SSL_CAINFO=args["ca_file"])
+    wanted = args.get("commit") or "HEAD"
+    done = git.run(
+        "fetch", "-q", "--no-tags", "--", args["url"], "+%s:refs/hypercode/incoming" % wanted,
+        env=env, check=False,
+    )  # fmt: skip
+    if done.returncode != 0:
+        words = done.stderr.decode("utf-8", "replace").strip()[-400:]
+        raise Refused(
+            "INVALID_ARGUMENT", "the repository can't be fetched: " + words, "check the URL and access"
+        )
+    sha = git.text("rev-parse", "--verify", "refs/hypercode/incoming^{commit}", env=_mirror())
+    git.run("update-ref", "refs/hypercode/imports/" + sha, sha, env=_mirror())
+    subject = git.text("show", "-s", "--format=%s", sha, env=_mirror())
+    note = "%s at %s (%s)" % (wanted, sha[:10], subject[:80])
+    return {"base": sha, "source_commit": sha, "imported_folder": False, "dirty": 0, "note": note}
+
+
+def import_parent(args):
+    """Start from a commit in another workspace's gitdir, mounted at /src."""
+    note = "the present tree of the parent run's workspace"
+    return {"base": args["commit"], "source_commit": None, "imported_folder": False, "dirty": 0, "note": note}
+
+
+def _become_sandbox_user():
+    for folder in ("/gitdir", "/workspace"):
+        os.chown(folder, UID, UID)
+    os.setgroups([])
+    os.setgid(UID)
+    os.setuid(UID)
+
+
+def make_workspace(found, origin):
+    """As the sandbox user: a gitdir with recent history of the base commit, and its work tree."""
+    env = git.environment(GIT_DIR="/gitdir", GIT_WORK_TREE="/workspace")
+    git.run("init", "-q", env=env)
+    with open("/gitdir/info/exclude", "w") as stream:
+        stream.write("\n".join(git.EXCLUDED) + "\n")
+    base = found["base"]
+    refspec = "+%s:refs/hypercode/base" % base
+    git.run(
+        "fetch",
+        "-q",
+        "--no-tags",
+        "--no-write-fetch-head",
+        "--depth=" + DEPTH,
+        "file://" + origin,
+        refspec,
+        env=env,
+    )
+    git.run("update-ref", "refs/heads/main", base, env=env)
+    git.run("symbolic-ref", "HEAD", "refs/heads/main", env=env)
+    git.run("reset", "-q", "--hard", env=env)
+    with open("/workspace/.git", "w") as stream:
+        stream.write("gitdir: /gitdir\n")
+    info = {
+        "base_commit": base,
+        "base_tree": git.text("rev-parse", base + "^{tree}", env=env),
+        "source_commit": found["source_commit"],
+        "imported_folder": found["imported_folder"],
+        "dirty_left_out": found["dirty"],
+        "files": len(git.run("ls-files", "-z", env=env).stdout.split(b"\0")) - 1,
+        "head_note": found["note"],
+    }
+    with open(INFO + ".new", "w") as stream:
+        json.dump(info, stream)
+    os.rename(INFO + ".new", INFO)
+    return info
+
+
+IMPORTS = {
+    "folder": (import_folder, "/mirror"),
+    "repository": (import_repository, "/mirror"),
+    "url": (import_url, "/mirror"),
+    "parent": (import_parent, "/src"),
+}
+
+
+def main():
+    """Do what the one argument (JSON) says and print the outcome as JSON."""
+    os.umask(0o022)
+    args = json.loads(sys.argv[1])
+    try:
+        if os.path.exists(INFO):
+            with open(INFO) as stream:
+                info = json.load(stream)
+        else:
+            bring, origin = IMPORTS[args["kind"]]
+            found = bring(args)
+            _become_sandbox_user()
+            info = make_workspace(found, origin)
+        sys.stdout.write(json.dumps({"ok": info}) + "\n")
+    except Refused as refused:
+        sys.stdout.write(
+            json.dumps({"error": {"code": refused.code, "message": refused.message, "hint": refused.hint}})
+            + "\n"
+        )
+    except OSError as failure:
+        full = failure.errno == 28
+        message = "no space left on the engine's disk" if full else "import failed: %s" % failure
+        error = {"code": "TOO_LARGE" if full else "INVALID_ARGUMENT", "message": message, "hint": ""}
+        sys.stdout.write(json.dumps({"error": error}) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,194 @@
+"""Workspaces: a project's mirror, a run's gitdir and work tree, all volumes, all git in containers of ours."""
+
+import asyncio
+import json
+import secrets
+from typing import Any
+
+from hypercode.domain.errors import InvalidArgument, NotFound, SandboxDown
+from hypercode.sandbox.base import ExportedDiff, OpenWorkspace, Profile, StartSandbox, WorkspaceInfo
+from hypercode.sandbox.containers import Containers
+from hypercode.sandbox.egress import Egress
+from hypercode.sandbox.engine import Engine
+from hypercode.sandbox.errors import error_of
+from hypercode.sandbox.names import mirror_volume, workspace_volumes
+from hypercode.sandbox.profiles import ContainerSpec, Mount, import_config, python
+from hypercode.sandbox.relay import text_of
+from hypercode.sandbox.runtime import RuntimeVolumes
+from hypercode.sandbox.sources import Source, checked_commit, checked_url, local_source
+from hypercode.settings import SandboxSettings
+
+PLATFORM = "platform"
+MAX_GIT_OUTPUT = 64 * 1024 * 1024
+
+
+class Workspaces:
+    """Opens, exports, changes and removes workspaces."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        runtime: RuntimeVolumes,
+        containers: Containers,
+        egress: Egress,
+        settings: SandboxSettings,
+    ) -> None:
+        self._engine = engine
+        self._runtime = runtime
+        self._containers = containers
+        self._egress = egress
+        self._settings = settings
+        self._open: dict[str, WorkspaceInfo] = {}
+        self._project_locks: dict[str, asyncio.Lock] = {}
+
+    async def open(self, request: OpenWorkspace) -> WorkspaceInfo:
+        """Make the workspace, idempotent by id."""
+        known = self._open.get(request.workspace_id)
+        if known is not None:
+            return known
+        volumes = [*workspace_volumes(request.workspace_id), mirror_volume(request.project_id)]
+        labels = self._containers.labels("workspace", request.project_id, request.workspace_id)
+        checked_commit(request.commit)
+        lock = self._project_locks.setdefault(request.project_id, asyncio.Lock())
+        async with lock:
+            fresh = not await self._engine.has_volume(volumes[1])
+            try:
+                source, args = (
+                    await self._source(request) if fresh else (Source("existing"), {"kind": "existing"})
+                )
+                for volume in volumes[:2]:
+                    await self._engine.create_volume(volume, labels)
+                project = self._containers.labels("mirror", request.project_id, "")
+                await self._engine.create_volume(volumes[2], project)
+                info = await self._import(request, source, args)
+            except BaseException:
+                if fresh:
+                    await asyncio.shield(self._remove_volumes(request.workspace_id))
+                raise
+        self._open[request.workspace_id] = info
+        return info
+
+    async def _source(self, request: OpenWorkspace) -> tuple[Source, dict[str, Any]]:
+        args: dict[str, Any] = {"commit": request.commit, "include_dirty": request.include_dirty}
+        if request.from_workspace is not None:
+            exported = await self.export(request.from_workspace, "tree of the parent run")
+            _work, gitdir = workspace_volumes(request.from_workspace)
+            source = Source("parent", [Mount(gitdir, "/src", True)])
+            args["commit"] = exported.head_commit
+        elif request.source_kind == "local_path":
+            source = await asyncio.to_thread(local_source, request.source)
+            if source.kind == "folder" and request.commit is not None:
+                raise InvalidArgument("a plain folder has no commits", hint="leave the commit out")
+        elif request.source_kind == "git_url":
+            args["url"] = await asyncio.to_thread(checked_url, request.source)
+            source = Source("url")
+        else:
+            raise InvalidArgument(f"no such kind of source: {request.source_kind!r}")
+        return source, {**args, "kind": source.kind}
+
+    async def _import(self, request: OpenWorkspace, source: Source, args: dict[str, Any]) -> WorkspaceInfo:
+        if source.kind == "url":
+            async with self._egress.opened([_host(args["url"])]) as link:
+                return await self._run_import(
+                    request, [*source.mounts, *link.mounts], {**args, **link.importer}
+                )
+        return await self._run_import(request, source.mounts, args)
+
+    async def _run_import(
+        self, request: OpenWorkspace, mounts: list[Mount], args: dict[str, Any]
+    ) -> WorkspaceInfo:
+        runtime = await self._runtime.ensure()
+        work, gitdir = workspace_volumes(request.workspace_id)
+        spec = ContainerSpec(
+            image=runtime.base_image,
+            argv=python("runner/importer.py", json.dumps(args)),
+            mounts=[
+                *runtime.mounts,
+                Mount(work, "/workspace"),
+                Mount(gitdir, "/gitdir"),
+                Mount(mirror_volume(request.project_id), "/mirror"),
+                *mounts,
+            ],
+            labels=self._containers.labels("import", request.project_id, request.workspace_id),
+        )
+        name = f"hypercode-import-{secrets.token_hex(8)}"
+        try:
+            await self._engine.create(name, import_config(spec, self._settings))
+            await self._engine.start(name)
+            code = await self._engine.wait(name)
+            answer = _answer(await self._engine.logs(name))
+            if answer is None:
+                words = (await self._engine.logs(name, stderr=True, tail="20"))[-600:]
+                raise SandboxDown(f"the import ended with exit code {code}: {words}")
+        finally:
+            await asyncio.shield(self._engine.remove(name))
+        return WorkspaceInfo(workspace_id=request.workspace_id, **answer)
+
+    async def close(self, workspace_id: str) -> None:
+        """Stop its containers and remove its volumes; nothing to do is fine."""
+        workspace_volumes(workspace_id)
+        await self._containers.stop_workspace(workspace_id)
+        await self._remove_volumes(workspace_id)
+
+    async def _remove_volumes(self, workspace_id: str) -> None:
+        self._open.pop(workspace_id, None)
+        for volume in workspace_volumes(workspace_id):
+            await self._engine.remove_volume(volume)
+
+    async def git(
+        self,
+        workspace_id: str,
+        request: dict[str, Any],
+        *,
+        extra: tuple[Mount, ...] = (),
+        owner: str = PLATFORM,
+    ) -> dict[str, Any]:
+        """Do one piece of git work in the workspace's helper container, which stays open."""
+        work, _gitdir = workspace_volumes(workspace_id)
+        if not await self._engine.has_volume(work):
+            raise NotFound(f"no such workspace: {workspace_id}")
+        start = StartSandbox(profile=Profile.HELPER, owner=owner, workspace_id=workspace_id)
+        helper = await self._containers.start(start, extra=extra)
+        relay = await self._containers.relay(helper.sandbox_id)
+        reply = await relay.call(
+            "exec",
+            {
+                "argv": python("runner/gitwork.py"),
+                "stdin": json.dumps(request),
+                "timeout_s": 300.0,
+                "max_output": MAX_GIT_OUTPUT,
+            },
+            seconds=330.0,
+        )
+        answer = _answer(text_of(reply, "stdout_b64"))
+        if answer is None:
+            raise SandboxDown(f"git work failed in the helper: {text_of(reply, 'stderr_b64')[-600:]}")
+        return answer
+
+    async def export(self, workspace_id: str, message: str) -> ExportedDiff:
+        """Commit the work tree to the platform-owned gitdir and compare it with base."""
+        return ExportedDiff(**await self.git(workspace_id, {"op": "export", "message": message}))
+
+    async def apply(self, workspace_id: str, diff: str) -> None:
+        """Apply a diff three-way; raises Conflict naming the paths."""
+        if diff.strip():
+            await self.git(workspace_id, {"op": "apply", "diff": diff})
+
+
+def _answer(words: str) -> dict[str, Any] | None:
+    """Return what our script answered; raises the error it answered with; None when it said nothing."""
+    lines = words.strip().splitlines()
+    if not lines:
+        return None
+    try:
+        answer = json.loads(lines[-1])
+    except ValueError:
+        return None
+    if "error" in answer:
+        error = answer["error"]
+        raise error_of(error["code"], error["message"], error["hint"])
+    return answer["ok"]
+
+
+def _host(url: str) -> str:
+    return url.split("/")[2].split("@")[-1].partition(":")[0]
