@@ -4,9 +4,7 @@ FIXED = "def add(a, b):\n    return a + b\n\n\ndef sub(a, b):\n    return a - b\
 INIT = "from calc.core import add, sub\n"
 TESTS_HEAD = "import unittest\n\nimport pytest\n\nfrom calc import add, sub\n\n\n"
 SUB = "def test_sub():\n    assert sub(5, 3) == 2\n\n\n"
-TOTALS = (
-    "class TestTotals(unittest.TestCase):\n    def test_three(self):\n        self.assertEqual(add(add(1, 2), 3), 6)\n"
-)
+TOTALS = "class TestTotals(unittest.TestCase):\n    def test_three(self):\n        self.assertEqual(add(add(1, 2), 3), 6)\n"
 ADD = "def test_add():\n    assert add(2, 3) == 5\n\n\n"
 
 HONEST: dict[str, dict[str, str | None]] = {

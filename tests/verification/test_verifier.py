@@ -1,16 +1,20 @@
 """Whole verifications of scripted runs, the checks run as real pytest processes."""
 
+from pathlib import Path
+
 import anyio
 import pytest
+from tests.verification.bench import CHECK, Court, LocalBench, open_court
+from tests.verification.cases import EDITS_TESTS, FALSIFIES, FIXED, HONEST
 
 from hypercode.domain.attestation import Grade, Verdict
 from hypercode.domain.check import Check
 from hypercode.domain.errors import Conflict
+from hypercode.domain.ids import new_id
 from hypercode.store.artifacts import get_artifact
+from hypercode.store.database import Database
 from hypercode.verification.attestation import EXTENSION, check, read_envelope
 from hypercode.verification.verifier import Verify
-from tests.verification.cases import EDITS_TESTS, FALSIFIES, FIXED, HONEST
-from tests.verification.conftest import CHECK, Court, LocalBench
 
 pytestmark = pytest.mark.anyio
 
@@ -19,17 +23,17 @@ def codes(verdict: Verdict, *, blocking: bool | None = None) -> set[str]:
     return {f.code for f in verdict.findings if blocking is None or f.blocking is blocking}
 
 
-async def test_base_is_pinned_and_cached(court: Court) -> None:
+async def test_base_is_pinned_and_cached(local_bench: LocalBench, database: Database, tmp_path: Path) -> None:
     with anyio.fail_after(60):
+        court = await open_court(local_bench, database, tmp_path, new_id("project"))
+        before = local_bench.calls
         first = await court.freeze(await court.new_run())
-        bench = court.bench
-        assert isinstance(bench, LocalBench)
-        runs = bench.calls
+        assert local_bench.calls == before + 2
         second = await court.freeze(await court.new_run())
     assert first.base_red == ["tests/test_core.py::TestTotals::test_three", "tests/test_core.py::test_add"]
     assert (first.base_passed, first.base_failed) == (1, 2)
     assert second == first
-    assert bench.calls == runs
+    assert local_bench.calls == before + 2
 
 
 async def test_frozen_checks_do_not_change(court: Court) -> None:
@@ -126,7 +130,9 @@ async def test_another_tree_than_exported_is_refused(court: Court) -> None:
         run_id = await court.new_run()
         await court.freeze(run_id)
         exported = await court.bench.export(court.workspaces[run_id], {"calc/core.py": FIXED})
-        asked = Verify(run_id=run_id, head_commit=exported.head_commit, head_tree="0" * 40, diff=exported.diff)
+        asked = Verify(
+            run_id=run_id, head_commit=exported.head_commit, head_tree="0" * 40, diff=exported.diff
+        )
 
         async def progress(phase: str, message: str) -> None:
             return None
