@@ -26,7 +26,14 @@ async def serve(settings: Settings, database: Database) -> None:
     local.bind(str(path))
     path.chmod(0o600)
     config = uvicorn.Config(
-        create_app(settings, database), log_config=None, access_log=False, timeout_graceful_shutdown=3
+        create_app(settings, database),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        # Anyone on this machine could step round the limit on sign-ins with a made-up X-Forwarded-For.
+        proxy_headers=False,
+        ws_max_size=64 * 1024,
+        timeout_graceful_shutdown=3,
     )
     await uvicorn.Server(config).serve(sockets=[listener, local])
 

@@ -9,7 +9,7 @@ from prometheus_client import REGISTRY, CollectorRegistry, Metric, generate_late
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
-RELAYED = ("sandboxd", "tools", "platform", "verifier", "worker")
+RELAYED = ("sandboxd", "tools", "verifier", "worker")
 RELAY_TIMEOUT_S = 2.0
 
 
