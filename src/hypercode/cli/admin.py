@@ -7,8 +7,8 @@ import typer
 from sqlalchemy import delete
 
 from hypercode.cli.supervisor import attached
-from hypercode.domain.errors import NotFound
-from hypercode.gateway.passwords import hash_password
+from hypercode.domain.errors import InvalidArgument, NotFound
+from hypercode.gateway.passwords import MIN_LENGTH, hash_password
 from hypercode.settings import Settings
 from hypercode.store.database import Database
 from hypercode.store.tables import UserSessionRow
@@ -33,17 +33,19 @@ def reset(
     ],
 ) -> None:
     """Set a new password and end all of the account's sign-ins."""
-    asyncio.run(_reset(email, hash_password(password)))
+    if len(password) < MIN_LENGTH:
+        raise InvalidArgument(f"The password has {len(password)} characters; {MIN_LENGTH} are the least.")
+    asyncio.run(_reset(email, password))
     typer.echo(f"The password of {email} is set; all its sign-ins were ended.")
 
 
-async def _reset(email: str, password_hash: str) -> None:
+async def _reset(email: str, password: str) -> None:
     async with attached(Settings(), lambda text: typer.echo(text, err=True)) as platform:
         database = Database(platform.database_url)
         async with database.transaction() as session:
             user = await find_user_by_email(session, email)
             if user is None:
                 raise NotFound(f"There is no account {email}.", hint="Check the address.")
-            user.password_hash = password_hash
+            user.password_hash = await hash_password(password)
             await session.execute(delete(UserSessionRow).where(UserSessionRow.user_id == user.id))
         await database.dispose()
