@@ -36,18 +36,20 @@ async def serve(settings: Settings, database_url: str, executor_id: str, roles: 
     """Work until SIGTERM. A worker that comes back under the same executor id takes its own runs up again."""
     database = Database(database_url)
     key = (settings.keys_dir / "platform.key").read_text().strip()
+    # What the verifier itself holds: the platform key would let it do more than run checks.
+    verifier_key = (settings.keys_dir / "verifier.key").read_text().strip()
     services = Services(
         settings=settings,
         database=database,
         artifacts=ArtifactStore(settings.artifacts_dir),
         platform=PlatformClient(settings.socket("platform"), key),
-        verifier=VerifierClient(settings.socket("verifier"), key),
+        verifier=VerifierClient(settings.socket("verifier"), verifier_key),
     )
     listeners = [
         asyncio.create_task(_listen_for_cancels(services, database_url)),
         asyncio.create_task(_listen_for_children(services, database_url)),
     ]
-    _launch(services, database_url, executor_id, roles)
+    await _launch(services, database_url, executor_id, roles)
     logger.info("worker.ready", executor_id=executor_id, roles=[role.value for role in roles])
     await _health(settings).serve()
     # Runs in the middle stay pending; the next worker under this id goes on with them.
@@ -74,7 +76,7 @@ def _health(settings: Settings) -> uvicorn.Server:
     return uvicorn.Server(uvicorn.Config(app, uds=str(path), log_config=None, access_log=False))
 
 
-def _launch(services: Services, database_url: str, executor_id: str, roles: Sequence[AgentRole]) -> None:
+async def _launch(services: Services, database_url: str, executor_id: str, roles: Sequence[AgentRole]) -> None:
     logging.getLogger("dbos").setLevel(logging.WARNING)
     config: DBOSConfig = {
         "name": APPLICATION_NAME,
@@ -92,7 +94,7 @@ def _launch(services: Services, database_url: str, executor_id: str, roles: Sequ
     DBOS.listen_queues(names)
     DBOS.launch()
     for name in names:
-        DBOS.register_queue(name, worker_concurrency=RUNS_AT_ONCE, polling_interval_sec=QUEUE_POLL_S)
+        await DBOS.register_queue_async(name, worker_concurrency=RUNS_AT_ONCE, polling_interval_sec=QUEUE_POLL_S)
 
 
 async def _listen_for_cancels(services: Services, database_url: str) -> None:
