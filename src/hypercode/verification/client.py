@@ -15,7 +15,7 @@ from hypercode.verification.verifier import Freeze, FrozenChecks, Progress, Veri
 
 
 class VerifierClient:
-    """Both verbs of the verifier. Errors of ours come back as themselves; cancelling stops the work."""
+    """Both verbs of the verifier. Errors of ours come back as themselves; cancelling ``verify`` stops the work."""
 
     def __init__(self, socket_path: Path, key: str) -> None:
         # No read limit: a check ends by its own timeout, or when the caller cancels.
