@@ -93,15 +93,18 @@ async def measure(turns: int, calls: int) -> None:
     async with constant_server() as (url, seen):
         settings = LlmSettings(base_url=url)
         ours = provider_model("openai-compatible", "m", settings)
-        client = AsyncOpenAI(base_url=url, api_key="none", max_retries=0)
+        http = httpx2.AsyncClient()
+        client = AsyncOpenAI(base_url=url, api_key="none", max_retries=0, http_client=http)
         wire = OpenAIChatModel("m", provider=OpenAICompatibleProvider("bench", openai_client=client))
-        stock = ProviderModel(wire, Endpoint("openai-compatible", "m", url, ""), settings)
+        stock = ProviderModel(wire, Endpoint("openai-compatible", "m", url, ""), settings, http)
         await ours.complete(request)
         body = json.loads(seen[0])
         async with httpx2.AsyncClient() as http:
             bare = await median_ms(lambda: http.post(f"{url}/chat/completions", json=body), calls)
         own = await median_ms(lambda: ours.complete(request), calls)
         library = await median_ms(lambda: stock.complete(request), calls)
+        await ours.aclose()
+        await stock.aclose()
         size = len(seen[0]) / 1000
     print(f"history {size:.0f} kB: bare {bare:.2f} ms, ours {own:.2f} ms ({own / bare:.1f}x), ", end="")
     print(f"library's own client {library:.2f} ms ({library / bare:.1f}x)")

@@ -86,3 +86,7 @@ class Model(Protocol):
     async def complete(self, request: ModelRequest) -> ModelReply:
         """Answer one request."""
         ...
+
+    async def aclose(self) -> None:
+        """Give back what it holds (connections); it answers no more."""
+        ...

@@ -30,6 +30,9 @@ class RepairModel:
         ]
         return ModelReply(text=text, calls=calls, model=request.model, cost_usd=0.0)
 
+    async def aclose(self) -> None:
+        """Nothing is held."""
+
 
 Move = tuple[str, list[RequestedCall]]
 

@@ -1,10 +1,10 @@
 """Language models of providers, through pydantic-ai's request layer. The only file that imports pydantic_ai."""
 
 import importlib
-import json
 import os
 from typing import Any
 
+import httpx2
 from pydantic import ValidationError
 from pydantic_ai import exceptions as wire_errors
 from pydantic_ai.direct import model_request
@@ -46,6 +46,8 @@ BASE_URLS = {
     "google": "https://generativelanguage.googleapis.com",
     "ollama": "http://localhost:11434/v1",
 }
+# What the libraries raise when a server's JSON lacks the fields they reach into, besides their own error.
+UNUSABLE = (wire_errors.UnexpectedModelBehavior, TypeError, AttributeError, LookupError, ValueError)
 KEYLESS = {"ollama", "openai-compatible"}
 
 
@@ -54,13 +56,14 @@ def provider_model(provider: str, name: str, settings: LlmSettings) -> "Provider
     endpoint = _endpoint(provider, name, settings)
     if not endpoint.key and provider not in KEYLESS:
         raise endpoint.no_key()
+    http = httpx2.AsyncClient(timeout=settings.timeout_s, follow_redirects=True)
     if provider == "anthropic":
-        wire = _anthropic(endpoint)
+        wire = _anthropic(endpoint, http)
     elif provider == "google":
-        wire = _google(endpoint)
+        wire = _google(endpoint, http)
     else:
-        wire = _openai(endpoint)
-    return ProviderModel(wire, endpoint, settings)
+        wire = _openai(endpoint, http)
+    return ProviderModel(wire, endpoint, settings, http)
 
 
 def _endpoint(provider: str, name: str, settings: LlmSettings) -> Endpoint:
@@ -75,10 +78,10 @@ def _endpoint(provider: str, name: str, settings: LlmSettings) -> Endpoint:
     return Endpoint(provider, name, base_url, variable, given or os.environ.get(variable, ""))
 
 
-def _openai(endpoint: Endpoint) -> WireModel[Any]:
+def _openai(endpoint: Endpoint, http: httpx2.AsyncClient) -> WireModel[Any]:
     models = importlib.import_module("pydantic_ai.models.openai")
     client = importlib.import_module("hypercode.llm.openai_client").PlainOpenAI(
-        base_url=endpoint.base_url, api_key=endpoint.key or "none", max_retries=0
+        base_url=endpoint.base_url, api_key=endpoint.key or "none", max_retries=0, http_client=http
     )
     if endpoint.provider == "ollama":
         provider = importlib.import_module("pydantic_ai.providers.ollama").OllamaProvider(
@@ -97,9 +100,9 @@ def _openai(endpoint: Endpoint) -> WireModel[Any]:
     return models.OpenAIChatModel(endpoint.name, provider=provider)
 
 
-def _anthropic(endpoint: Endpoint) -> WireModel[Any]:
+def _anthropic(endpoint: Endpoint, http: httpx2.AsyncClient) -> WireModel[Any]:
     client = importlib.import_module("anthropic").AsyncAnthropic(
-        base_url=endpoint.base_url, api_key=endpoint.key, max_retries=0
+        base_url=endpoint.base_url, api_key=endpoint.key, max_retries=0, http_client=http
     )
     provider = importlib.import_module("pydantic_ai.providers.anthropic").AnthropicProvider(
         anthropic_client=client
@@ -109,20 +112,24 @@ def _anthropic(endpoint: Endpoint) -> WireModel[Any]:
     )
 
 
-def _google(endpoint: Endpoint) -> WireModel[Any]:
+def _google(endpoint: Endpoint, http: httpx2.AsyncClient) -> WireModel[Any]:
     models = importlib.import_module("pydantic_ai.models.google")
     base_url = None if endpoint.base_url == BASE_URLS["google"] else endpoint.base_url
     providers = importlib.import_module("pydantic_ai.providers.google")
     return models.GoogleModel(
-        endpoint.name, provider=providers.GoogleProvider(api_key=endpoint.key, base_url=base_url)
+        endpoint.name,
+        provider=providers.GoogleProvider(api_key=endpoint.key, base_url=base_url, http_client=http),
     )
 
 
 class ProviderModel:
     """One model of one provider. It asks once; waiting and asking again is the caller's, who can show it."""
 
-    def __init__(self, wire: WireModel[Any], endpoint: Endpoint, settings: LlmSettings) -> None:
+    def __init__(
+        self, wire: WireModel[Any], endpoint: Endpoint, settings: LlmSettings, http: httpx2.AsyncClient
+    ) -> None:
         self._wire = wire
+        self._http = http
         self._endpoint = endpoint
         self._settings = settings
         self._options = _options(endpoint.provider, settings)
@@ -139,11 +146,15 @@ class ProviderModel:
             raise self._endpoint.too_slow(self._settings.timeout_s) from error
         except wire_errors.ModelAPIError as error:
             raise _explained(self._endpoint, error, self._settings.timeout_s) from error
-        except (wire_errors.UnexpectedModelBehavior, ValidationError, json.JSONDecodeError) as error:
-            raise self._endpoint.unusable(str(error)) from error
         except wire_errors.UserError as error:
             raise self._endpoint.rejected(str(error)) from error
+        except UNUSABLE as error:
+            raise self._endpoint.unusable(str(error)) from error
         return self._reply(response)
+
+    async def aclose(self) -> None:
+        """Close the connections to the provider."""
+        await self._http.aclose()
 
     def _reply(self, response: ModelResponse) -> ModelReply:
         calls = [
@@ -279,7 +290,8 @@ def _explained(endpoint: Endpoint, error: wire_errors.ModelAPIError, timeout_s: 
     ):
         if isinstance(error, kind):
             return words(detail)
-    return endpoint.rejected(detail)
+    refused = isinstance(error, wire_errors.ModelHTTPError | wire_errors.ModelRequestRejectedError)
+    return endpoint.rejected(detail) if refused else endpoint.unusable(detail)
 
 
 def _detail(error: wire_errors.ModelAPIError) -> str:

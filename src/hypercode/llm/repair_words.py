@@ -76,7 +76,7 @@ def repaired(
     if rivals:
         parts.append(
             f"How sure: the tests can't tell this from {len(rivals)} other "
-            f"{'edit' if len(rivals) == 1 else 'edits'} that also pass, so read it before you trust it:"
+            f"{'edit that also passes' if len(rivals) == 1 else 'edits that also pass'}, so read it before you trust it:"
         )
         parts += [f"- {other.explanation}\n{_code(other.diff)}" for other in rivals[:SHOWN]]
     else:

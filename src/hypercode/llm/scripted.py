@@ -112,6 +112,9 @@ class ScriptedModel:
             cost_usd=0.0,
         )
 
+    async def aclose(self) -> None:
+        """Nothing is held."""
+
 
 def load_script(path: Path) -> Script:
     """Read a script; raises InvalidArgument that names the line."""
