@@ -8,8 +8,11 @@ import pytest
 from fastapi import FastAPI
 
 from hypercode.domain import errors
+from hypercode.gateway.app import create_app
 from hypercode.gateway.body_limit import MAX_BODY
 from hypercode.gateway.errors import STATUS_OF_CODE
+from hypercode.settings import Settings
+from hypercode.store.database import Database
 
 pytestmark = pytest.mark.anyio
 
@@ -83,6 +86,16 @@ async def test_a_form_of_another_site_is_no_json(browser: httpx2.AsyncClient) ->
     body = b'{"email": "a@b.c", "password": "x"}'
     answer = await browser.post("/api/v1/login", content=body, headers={"Content-Type": "text/plain"})
     assert answer.status_code == 422
+
+
+async def test_without_a_database_the_answer_says_so_and_nothing_of_it(settings: Settings) -> None:
+    database = Database("postgresql://someone:hunter2@127.0.0.1:1/none")
+    transport = httpx2.ASGITransport(app=create_app(settings, database))
+    async with httpx2.AsyncClient(transport=transport, base_url="http://hypercode.test") as client:
+        answer = await client.get("/api/v1/setup")
+    assert (answer.status_code, answer.json()["code"]) == (503, "UNAVAILABLE")
+    assert "hunter2" not in answer.text
+    assert "someone" not in answer.text
 
 
 async def test_our_own_failure_tells_the_request_id_and_no_trace(

@@ -10,6 +10,7 @@ import httpx2
 import pytest
 from anyio import fail_after
 from fastapi import FastAPI
+from sqlalchemy import text
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus
 
@@ -149,6 +150,23 @@ async def test_twenty_watchers_see_each_event_once_and_share_one_tail(
         assert results == [list(range(1, 103))] * 20
         while live._tails:  # noqa: ASYNC110 - there is no event to wait for
             await asyncio.sleep(0.01)
+
+
+async def test_watchers_stay_and_miss_nothing_when_postgres_drops_every_connection(
+    server: str, admin: Any, run_id: str, empty_database: Database, database_url: str
+) -> None:
+    fresh = Database(database_url)
+    with fail_after(40):
+        watchers = [asyncio.create_task(ids_until_end(server, run_id, admin.token)) for _ in range(3)]
+        await append(empty_database, run_id, range(5))
+        async with fresh.transaction() as session:
+            await session.execute(
+                text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
+            )
+        await append(fresh, run_id, range(5, 20))
+        await finish(fresh, run_id)
+        assert await asyncio.gather(*watchers) == [list(range(1, 23))] * 3
+    await fresh.dispose()
 
 
 async def test_the_answer_is_one_that_no_proxy_holds_back(server: str, admin: Any, run_id: str) -> None:

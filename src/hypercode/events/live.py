@@ -9,6 +9,9 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Protocol
 
+import structlog
+from sqlalchemy.exc import DBAPIError
+
 from hypercode.domain.event import Event, RunFinished
 from hypercode.events import log
 from hypercode.store.database import Database
@@ -16,6 +19,8 @@ from hypercode.store.database import Database
 SWEEP_S = 2.0
 PAGE = 500
 QUEUE_LIMIT = 2_000
+RETRY_S = 0.5
+logger = structlog.get_logger(__name__)
 
 
 class WakeUps(Protocol):
@@ -122,7 +127,13 @@ class LiveEvents:
     async def _follow(self, tail: _Tail) -> None:
         while True:
             tail.woken.clear()
-            page = await self._page(tail.run_id, tail.seq)
+            try:
+                page = await self._page(tail.run_id, tail.seq)
+            except DBAPIError as error:
+                # Postgres restarts; the watchers stay, and miss nothing once it is back.
+                logger.warning("tail.interrupted", run_id=tail.run_id, reason=type(error.orig).__name__)
+                await asyncio.sleep(RETRY_S)
+                continue
             if page:
                 tail.seq = page[-1].seq
                 tail.publish(page)

@@ -4,15 +4,17 @@ from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
+import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
-from sqlalchemy.exc import DataError
+from sqlalchemy.exc import DataError, InterfaceError, OperationalError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 from hypercode.domain.errors import HyperCodeError
 
+logger = structlog.get_logger(__name__)
 MEDIA_TYPE = "application/problem+json"
 
 STATUS_OF_CODE: dict[str, int] = {
@@ -160,8 +162,21 @@ async def _on_data_error(request: Request, error: Exception) -> JSONResponse:
     )
 
 
+async def _on_database_down(request: Request, error: Exception) -> JSONResponse:
+    logger.warning("database.down", reason=type(error).__name__, request_id=request_id_of(request.scope))
+    return problem_response(
+        request.scope,
+        status=503,
+        code="UNAVAILABLE",
+        detail="The database does not answer; nothing was changed.",
+        hint="Try again in a moment; /readyz says what is down.",
+    )
+
+
 def install_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(HyperCodeError, _on_hypercode_error)
     app.add_exception_handler(RequestValidationError, _on_validation_error)
     app.add_exception_handler(HTTPException, _on_http_error)
     app.add_exception_handler(DataError, _on_data_error)
+    app.add_exception_handler(OperationalError, _on_database_down)
+    app.add_exception_handler(InterfaceError, _on_database_down)
