@@ -18,12 +18,10 @@ from hypercode.settings import SandboxSettings
 _SANDBOX_ID = re.compile(r"^hypercode-(agent|check|helper)-[0-9a-f]{24}$")
 
 
-def sandbox_name(request: StartSandbox) -> str:
+def sandbox_name(profile: Profile, owner: str, workspace_id: str) -> str:
     """Return the one name of the container for (profile, owner, workspace)."""
-    # A workspace has one helper, whoever asks: git work must not run twice at once on one gitdir.
-    owner = "" if request.profile is Profile.HELPER else request.owner
-    key = f"{owner}\0{request.workspace_id}".encode()
-    return f"hypercode-{request.profile}-{hashlib.sha256(key).hexdigest()[:24]}"
+    key = f"{owner}\0{workspace_id}".encode()
+    return f"hypercode-{profile}-{hashlib.sha256(key).hexdigest()[:24]}"
 
 
 class Containers:
@@ -39,12 +37,17 @@ class Containers:
         self._relays: dict[str, Relay] = {}
         self._locks: dict[str, asyncio.Lock] = {}
 
-    async def start(self, request: StartSandbox, *, extra: tuple[Mount, ...] = ()) -> SandboxInfo:
-        """Start, or return the running container of the same (profile, owner, workspace)."""
-        name = sandbox_name(request)
+    async def start(self, request: StartSandbox, *, tree_volume: str | None = None) -> SandboxInfo:
+        """Start, or return the running container of the same (profile, owner, workspace).
+
+        A check's work tree is a volume of its own, ``tree_volume``.
+        """
+        # A workspace has one helper, whoever asks.
+        owner = "" if request.profile is Profile.HELPER else request.owner
+        name = sandbox_name(request.profile, owner, request.workspace_id)
         async with self._locks.setdefault(name, asyncio.Lock()):
             started = time.monotonic()
-            wanted = await self._config(request, extra)
+            wanted = await self._config(request, tree_volume)
             found = await self._engine.inspect(name)
             if found is not None and not _same(found, wanted):
                 await self._forget(name)
@@ -66,7 +69,7 @@ class Containers:
                 phases_ms=phases,
             )
 
-    async def _config(self, request: StartSandbox, extra: tuple[Mount, ...]) -> dict[str, Any]:
+    async def _config(self, request: StartSandbox, tree_volume: str | None) -> dict[str, Any]:
         runtime = await self._runtime.ensure()
         image = runtime.base_image
         if request.image is not None and request.profile is not Profile.HELPER:
@@ -82,10 +85,9 @@ class Containers:
             image=image,
             argv=python("runner/runner.py"),
             mounts=[
-                Mount(work, "/workspace", request.read_only_workspace),
+                Mount(tree_volume or work, "/workspace", request.read_only_workspace),
                 Mount(gitdir, "/gitdir", not helper),
                 *runtime.mounts,
-                *extra,
             ],
             labels=self.labels(request.profile, request.owner, request.workspace_id),
             env=request.env,
@@ -131,6 +133,10 @@ class Containers:
         async with self._locks.setdefault(sandbox_id, asyncio.Lock()):
             await self._forget(sandbox_id)
         self._locks.pop(sandbox_id, None)
+
+    async def stop_of(self, profile: Profile, owner: str, workspace_id: str) -> None:
+        """Remove the container of (profile, owner, workspace); nothing to do is fine."""
+        await self.stop(sandbox_name(profile, owner, workspace_id))
 
     async def stop_workspace(self, workspace_id: str) -> None:
         """Remove every container of a workspace."""

@@ -22,6 +22,7 @@ from hypercode.sandbox.base import (
     WriteRequest,
     WriteResult,
 )
+from hypercode.sandbox.checks import Checks
 from hypercode.sandbox.containers import Containers
 from hypercode.sandbox.egress import Egress
 from hypercode.sandbox.engine import Engine
@@ -44,6 +45,7 @@ class DockerSandboxes:
         self._containers = Containers(self._engine, self._runtime, settings, checked_id(instance))
         self._egress = Egress(self._engine, self._runtime, settings)
         self._workspaces = Workspaces(self._engine, self._runtime, self._containers, self._egress, settings)
+        self._checks = Checks(self._engine, self._containers, self._workspaces)
 
     async def close(self) -> None:
         """Close the connections; containers and volumes stay."""
@@ -124,7 +126,7 @@ class DockerSandboxes:
 
     async def check(self, request: CheckRequest) -> CheckOutput:
         """Run a check in a fresh container that no agent ever touched, and remove it."""
-        raise NotImplementedError
+        return await self._checks.run(request)
 
 
 def instance_of(data_dir: Path) -> str:

@@ -29,3 +29,8 @@ def workspace_volumes(workspace_id: str) -> tuple[str, str]:
     """Return the volumes of a workspace: its work tree and its platform-owned gitdir."""
     checked_id(workspace_id)
     return f"hypercode-ws-{workspace_id}", f"hypercode-git-{workspace_id}"
+
+
+def check_volume(number: str) -> str:
+    """Return the volume of one check's work tree."""
+    return f"hypercode-check-{checked_id(number)}"

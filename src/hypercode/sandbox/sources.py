@@ -47,12 +47,6 @@ def local_source(path_text: str) -> Source:
         return Source("repository", [*mounts, *_linked_gitdir(path)])
     if (path / ".git").is_dir() or _is_bare(path):
         return Source("repository", mounts)
-    for parent in path.parents:
-        if (parent / ".git").exists():
-            raise InvalidArgument(
-                f"{path} is a folder inside the repository {parent}",
-                hint=f"use {parent} itself; a project is a whole repository",
-            )
     if not any(path.iterdir()):
         raise InvalidArgument(
             f"the folder is empty: {path_text}", hint="put the project's files into it first"

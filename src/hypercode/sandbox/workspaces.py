@@ -6,7 +6,14 @@ import secrets
 from typing import Any
 
 from hypercode.domain.errors import InvalidArgument, NotFound, SandboxDown
-from hypercode.sandbox.base import ExportedDiff, OpenWorkspace, Profile, StartSandbox, WorkspaceInfo
+from hypercode.sandbox.base import (
+    CheckRequest,
+    ExportedDiff,
+    OpenWorkspace,
+    Profile,
+    StartSandbox,
+    WorkspaceInfo,
+)
 from hypercode.sandbox.containers import Containers
 from hypercode.sandbox.egress import Egress
 from hypercode.sandbox.engine import Engine
@@ -19,6 +26,7 @@ from hypercode.sandbox.sources import Source, checked_commit, checked_url, local
 from hypercode.settings import SandboxSettings
 
 PLATFORM = "platform"
+ARGUMENT = 100_000  # the kernel takes at most 128 KiB in one argument
 MAX_GIT_OUTPUT = 64 * 1024 * 1024
 
 
@@ -87,29 +95,33 @@ class Workspaces:
         return source, {**args, "kind": source.kind}
 
     async def _import(self, request: OpenWorkspace, source: Source, args: dict[str, Any]) -> WorkspaceInfo:
+        work, gitdir = workspace_volumes(request.workspace_id)
+        mounts = [
+            Mount(work, "/workspace"),
+            Mount(gitdir, "/gitdir"),
+            Mount(mirror_volume(request.project_id), "/mirror"),
+            *source.mounts,
+        ]
+        labels = self._containers.labels("import", request.project_id, request.workspace_id)
         if source.kind == "url":
             async with self._egress.opened([_host(args["url"])]) as link:
-                return await self._run_import(
-                    request, [*source.mounts, *link.mounts], {**args, **link.importer}
-                )
-        return await self._run_import(request, source.mounts, args)
+                answer = await self._once([*mounts, *link.mounts], {**args, **link.importer}, labels)
+        else:
+            answer = await self._once(mounts, args, labels)
+        return WorkspaceInfo(workspace_id=request.workspace_id, **answer)
 
-    async def _run_import(
-        self, request: OpenWorkspace, mounts: list[Mount], args: dict[str, Any]
-    ) -> WorkspaceInfo:
+    async def _once(
+        self, mounts: list[Mount], args: dict[str, Any], labels: dict[str, str]
+    ) -> dict[str, Any]:
+        """Run the importer in a container of its own, and return its answer."""
         runtime = await self._runtime.ensure()
-        work, gitdir = workspace_volumes(request.workspace_id)
+        words = json.dumps(args)
+        chunks = [words[start : start + ARGUMENT] for start in range(0, len(words), ARGUMENT)]
         spec = ContainerSpec(
             image=runtime.base_image,
-            argv=python("runner/importer.py", json.dumps(args)),
-            mounts=[
-                *runtime.mounts,
-                Mount(work, "/workspace"),
-                Mount(gitdir, "/gitdir"),
-                Mount(mirror_volume(request.project_id), "/mirror"),
-                *mounts,
-            ],
-            labels=self._containers.labels("import", request.project_id, request.workspace_id),
+            argv=python("runner/importer.py", *chunks),
+            mounts=[*runtime.mounts, *mounts],
+            labels=labels,
         )
         name = f"hypercode-import-{secrets.token_hex(8)}"
         try:
@@ -118,11 +130,11 @@ class Workspaces:
             code = await self._engine.wait(name)
             answer = _answer(await self._engine.logs(name))
             if answer is None:
-                words = (await self._engine.logs(name, stderr=True, tail="20"))[-600:]
-                raise SandboxDown(f"the import ended with exit code {code}: {words}")
+                said = (await self._engine.logs(name, stderr=True, tail="20"))[-600:]
+                raise SandboxDown(f"the import ended with exit code {code}: {said}")
+            return answer
         finally:
             await asyncio.shield(self._engine.remove(name))
-        return WorkspaceInfo(workspace_id=request.workspace_id, **answer)
 
     async def close(self, workspace_id: str) -> None:
         """Stop its containers and remove its volumes; nothing to do is fine."""
@@ -135,20 +147,13 @@ class Workspaces:
         for volume in workspace_volumes(workspace_id):
             await self._engine.remove_volume(volume)
 
-    async def git(
-        self,
-        workspace_id: str,
-        request: dict[str, Any],
-        *,
-        extra: tuple[Mount, ...] = (),
-        owner: str = PLATFORM,
-    ) -> dict[str, Any]:
+    async def git(self, workspace_id: str, request: dict[str, Any]) -> dict[str, Any]:
         """Do one piece of git work in the workspace's helper container, which stays open."""
         work, _gitdir = workspace_volumes(workspace_id)
         if not await self._engine.has_volume(work):
             raise NotFound(f"no such workspace: {workspace_id}")
-        start = StartSandbox(profile=Profile.HELPER, owner=owner, workspace_id=workspace_id)
-        helper = await self._containers.start(start, extra=extra)
+        start = StartSandbox(profile=Profile.HELPER, owner=PLATFORM, workspace_id=workspace_id)
+        helper = await self._containers.start(start)
         relay = await self._containers.relay(helper.sandbox_id)
         reply = await relay.call(
             "exec",
@@ -173,6 +178,22 @@ class Workspaces:
         """Apply a diff three-way; raises Conflict naming the paths."""
         if diff.strip():
             await self.git(workspace_id, {"op": "apply", "diff": diff})
+
+    async def checkout(self, request: CheckRequest, volume: str) -> str:
+        """Fill a check's volume with a commit's tree, restored paths and overlay; return the tree's id."""
+        _work, gitdir = workspace_volumes(request.workspace_id)
+        if not await self._engine.has_volume(gitdir):
+            raise NotFound(f"no such workspace: {request.workspace_id}")
+        args = {
+            "kind": "checkout",
+            "commit": checked_commit(request.commit),
+            "restore_paths": request.restore_paths,
+            "restore_paths_from": checked_commit(request.restore_paths_from),
+            "overlay": request.overlay,
+        }
+        mounts = [Mount(gitdir, "/gitdir"), Mount(volume, "/target")]
+        labels = self._containers.labels("import", "check", request.workspace_id)
+        return str((await self._once(mounts, args, labels))["tree"])
 
 
 def _answer(words: str) -> dict[str, Any] | None:

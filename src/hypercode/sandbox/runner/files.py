@@ -187,3 +187,29 @@ def tree(root, path, depth, limit):
         shown = os.fsencode(full).decode("utf-8", "replace")
         entries.append({"path": shown, "kind": kind, "size": size})
     return {"entries": entries, "truncated": False}
+
+
+def reports(folder, limit):
+    """Return the regular files directly in a folder as text, together at most ``limit`` bytes."""
+    found = {}
+    try:
+        names = sorted(os.listdir(folder))[:64]
+        directory = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return {"files": found}
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        for name in names:
+            try:
+                fd = os.open(name, flags, dir_fd=directory)
+            except OSError:
+                continue
+            with os.fdopen(fd, "rb") as stream:
+                status = os.fstat(fd)
+                if stat.S_ISREG(status.st_mode) and status.st_size <= limit:
+                    data = stream.read(limit)
+                    limit -= len(data)
+                    found[os.fsencode(name).decode("utf-8", "replace")] = data.decode("utf-8", "replace")
+    finally:
+        os.close(directory)
+    return {"files": found}

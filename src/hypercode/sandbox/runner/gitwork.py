@@ -132,6 +132,8 @@ def checkout(request):
     _restore(request.get("restore_paths") or [], request.get("restore_paths_from"), env)
     git.run("checkout-index", "-a", "-f", env=env)
     tree = git.text("write-tree", env=env)
+    with open("/target/.git", "w") as stream:
+        stream.write("gitdir: /gitdir\n")
     for path, content in (request.get("overlay") or {}).items():
         _overlay(path, content)
     return {"tree": tree}

@@ -4,6 +4,7 @@ Runs in a short-lived container: /src (read-only), /mirror, /gitdir and /workspa
 root (its files may be private), the rest happens as the sandbox user. Prints one JSON line.
 """
 
+import errno
 import json
 import os
 import shutil
@@ -12,6 +13,7 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import git
+from gitwork import checkout
 from refusals import Refused
 
 UID = 10001
@@ -176,8 +178,8 @@ def import_parent(args):
     return {"base": args["commit"], "source_commit": None, "imported_folder": False, "dirty": 0, "note": note}
 
 
-def _become_sandbox_user():
-    for folder in ("/gitdir", "/workspace"):
+def _become_sandbox_user(*folders):
+    for folder in folders:
         os.chown(folder, UID, UID)
     os.setgroups([])
     os.setgid(UID)
@@ -230,30 +232,39 @@ IMPORTS = {
 }
 
 
+def _perform(args):
+    if args["kind"] == "checkout":
+        _become_sandbox_user("/target")
+        return checkout(args)
+    if os.path.exists(INFO):
+        with open(INFO) as stream:
+            return json.load(stream)
+    bring, origin = IMPORTS[args["kind"]]
+    found = bring(args)
+    _become_sandbox_user("/gitdir", "/workspace")
+    return make_workspace(found, origin)
+
+
+def _words(failure):
+    if failure.errno == errno.ENOSPC:
+        return {
+            "code": "TOO_LARGE",
+            "message": "no space left on the engine's disk",
+            "hint": "free some space",
+        }
+    return {"code": "INVALID_ARGUMENT", "message": "the import failed: %s" % failure, "hint": ""}
+
+
 def main():
-    """Do what the one argument (JSON) says and print the outcome as JSON."""
+    """Do what the arguments (together one JSON text) say and print the outcome as JSON."""
     os.umask(0o022)
-    args = json.loads(sys.argv[1])
     try:
-        if os.path.exists(INFO):
-            with open(INFO) as stream:
-                info = json.load(stream)
-        else:
-            bring, origin = IMPORTS[args["kind"]]
-            found = bring(args)
-            _become_sandbox_user()
-            info = make_workspace(found, origin)
-        sys.stdout.write(json.dumps({"ok": info}) + "\n")
+        answer = {"ok": _perform(json.loads("".join(sys.argv[1:])))}
     except Refused as refused:
-        sys.stdout.write(
-            json.dumps({"error": {"code": refused.code, "message": refused.message, "hint": refused.hint}})
-            + "\n"
-        )
+        answer = {"error": {"code": refused.code, "message": refused.message, "hint": refused.hint}}
     except OSError as failure:
-        full = failure.errno == 28
-        message = "no space left on the engine's disk" if full else "import failed: %s" % failure
-        error = {"code": "TOO_LARGE" if full else "INVALID_ARGUMENT", "message": message, "hint": ""}
-        sys.stdout.write(json.dumps({"error": error}) + "\n")
+        answer = {"error": _words(failure)}
+    sys.stdout.write(json.dumps(answer) + "\n")
 
 
 if __name__ == "__main__":

@@ -96,8 +96,8 @@ class Connection:
             return files.tree(self._root, **args)
         if op == "search":
             return search(self._root, **args)
-        if op == "ping":
-            return {}
+        if op == "reports":
+            return files.reports(**args)
         raise Refused("INVALID_ARGUMENT", "no such operation: %r" % op)
 
 
