@@ -15,7 +15,6 @@ import uvicorn
 from anyio import fail_after
 from biscuit_auth import KeyPair
 from fastapi import FastAPI
-from sqlalchemy import text
 
 from hypercode.gateway.app import create_app
 from hypercode.gateway.passwords import hash_password
@@ -46,9 +45,10 @@ def plain_log() -> None:
 
 @pytest.fixture
 async def empty_database(database: Database) -> Database:
-    tables = ", ".join(table.name for table in Base.metadata.sorted_tables)
+    # Not TRUNCATE: it writes new files for every table, which is slow for a handful of rows.
     async with database.transaction() as session:
-        await session.execute(text(f"TRUNCATE {tables} CASCADE"))
+        for table in reversed(Base.metadata.sorted_tables):
+            await session.execute(table.delete())
     return database
 
 

@@ -134,37 +134,35 @@ async def test_the_first_model_that_a_worker_announced_is_the_default(
     assert run["model"] == "anthropic:good"
 
 
-@pytest.mark.parametrize(
-    ("change", "status", "field"),
-    [
-        ({"prompt": ""}, 422, "prompt"),
-        ({"prompt": "   "}, 422, "prompt"),
-        ({"prompt": None}, 422, "prompt"),
-        ({"prompt": "x" * 100_001}, 422, "prompt"),
-        ({"prompt": "nul \0 byte"}, 422, "prompt"),
-        ({"project_id": "prj_none"}, 404, None),
-        ({"model": "gpt"}, 422, None),
-        ({"model": "openai:two words"}, 422, None),
-        ({"routing": "reviewer"}, 422, "routing"),
-        ({"checks": ["python -c 'open"]}, 422, "checks.0"),
-        ({"checks": ["  "]}, 422, "checks.0"),
-        ({"checks": ["true"] * 21}, 422, "checks"),
-        ({"require": "proof"}, 422, "require"),
-        ({"budget": {"max_turns": 0}}, 422, "budget.max_turns"),
-        ({"budget": {"max_beer": 1}}, 422, "budget.max_beer"),
-        ({"surprise": 1}, 422, "surprise"),
-    ],
-)
-async def test_bad_tasks_are_refused_with_the_field(
-    admin: Any, project_id: str, change: dict[str, Any], status: int, field: str | None
-) -> None:
-    body = {"project_id": project_id, "prompt": "Fix it.", **change}
-    answer = await admin.client.post("/api/v1/tasks", json=body)
-    assert answer.status_code == status, answer.text
-    assert answer.headers["content-type"] == "application/problem+json"
-    assert answer.json()["detail"]
-    if field:
-        assert [error["field"] for error in answer.json()["errors"]] == [field]
+BAD_TASKS: list[tuple[dict[str, Any], int, str | None]] = [
+    ({"prompt": ""}, 422, "prompt"),
+    ({"prompt": "   "}, 422, "prompt"),
+    ({"prompt": None}, 422, "prompt"),
+    ({"prompt": "x" * 100_001}, 422, "prompt"),
+    ({"prompt": "nul \0 byte"}, 422, "prompt"),
+    ({"project_id": "prj_none"}, 404, None),
+    ({"model": "gpt"}, 422, None),
+    ({"model": "openai:two words"}, 422, None),
+    ({"routing": "reviewer"}, 422, "routing"),
+    ({"checks": ["python -c 'open"]}, 422, "checks.0"),
+    ({"checks": ["  "]}, 422, "checks.0"),
+    ({"checks": ["true"] * 21}, 422, "checks"),
+    ({"require": "proof"}, 422, "require"),
+    ({"budget": {"max_turns": 0}}, 422, "budget.max_turns"),
+    ({"budget": {"max_beer": 1}}, 422, "budget.max_beer"),
+    ({"surprise": 1}, 422, "surprise"),
+]
+
+
+async def test_bad_tasks_are_refused_with_the_field(admin: Any, project_id: str) -> None:
+    for change, status, field in BAD_TASKS:
+        body = {"project_id": project_id, "prompt": "Fix it.", **change}
+        answer = await admin.client.post("/api/v1/tasks", json=body)
+        assert answer.status_code == status, answer.text
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.json()["detail"]
+        if field:
+            assert [error["field"] for error in answer.json()["errors"]] == [field]
 
 
 async def test_scripted_models_read_files_so_only_admins_may_name_one(

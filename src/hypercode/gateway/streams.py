@@ -27,6 +27,7 @@ from hypercode.gateway.deps import AppParts, parts_of
 from hypercode.gateway.errors import error_response
 from hypercode.gateway.runs import visible_run
 from hypercode.store.tables import RunHeadRow
+from hypercode.telemetry.metrics import STREAMS_OPEN
 
 router = APIRouter(prefix="/runs", tags=["runs"])
 
@@ -118,7 +119,8 @@ class EventStream(StreamingResponse):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            await super().__call__(scope, receive, send)
+            with STREAMS_OPEN.labels("sse").track_inprogress():
+                await super().__call__(scope, receive, send)
         finally:
             await self._items.aclose()
 
@@ -178,9 +180,14 @@ async def watch_run(
         await websocket.send_denial_response(error_response(websocket.scope, error))
         return
     await websocket.accept()
+    with STREAMS_OPEN.labels("websocket").track_inprogress():
+        await _relay(websocket, follow(parts.live, watch, parts.heartbeat_s))
+
+
+async def _relay(websocket: WebSocket, items: AsyncGenerator[Event | Signal]) -> None:
     async with anyio.create_task_group() as group:
         group.start_soon(_cancel_when_gone, websocket, group.cancel_scope)
-        await _send_all(websocket, follow(parts.live, watch, parts.heartbeat_s))
+        await _send_all(websocket, items)
         group.cancel_scope.cancel()
 
 

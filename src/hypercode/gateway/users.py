@@ -14,6 +14,7 @@ from hypercode.gateway.fields import Name
 from hypercode.gateway.passwords import MAX_LENGTH, MIN_LENGTH, hash_password, password_matches
 from hypercode.store import users
 from hypercode.store.tables import UserRow
+from hypercode.telemetry.metrics import SIGN_INS
 
 router = APIRouter(tags=["users"])
 EMAIL = re.compile(r"[^@\s\0]{1,64}@[^@\s\0]{1,255}")
@@ -102,6 +103,7 @@ async def login(
     password_hash = user.password_hash if user else None
     if not await password_matches(body.password.get_secret_value(), password_hash) or user is None:
         parts.failed_sign_ins.failed(email, address)
+        SIGN_INS.labels("refused").inc()
         raise Unauthenticated("The email address or the password is wrong.")
     parts.failed_sign_ins.succeeded(email, address)
     return await _sign_in(user, response, parts, session)
@@ -123,6 +125,7 @@ async def get_me(caller: CurrentCaller) -> Me:
 
 async def _sign_in(user: UserRow, response: Response, parts: AppParts, session: DbSession) -> Me:
     token, row = await users.open_user_session(session, user)
+    SIGN_INS.labels("accepted").inc()
     set_cookie(response, token, parts.settings.gateway)
     return Me(user=users.to_domain(user), csrf_token=row.csrf_token)
 

@@ -9,6 +9,4 @@ HTTP_REQUEST_SECONDS = Histogram(
     "hypercode_http_request_seconds", "Time to the first byte of the answer.", ["method", "route"]
 )
 STREAMS_OPEN = Gauge("hypercode_streams_open", "Event streams open in the gateway.", ["kind"])
-EVENTS_SENT = Counter("hypercode_stream_events_sent", "Events sent to watchers.", ["kind"])
 SIGN_INS = Counter("hypercode_sign_ins", "Sign-ins by outcome.", ["outcome"])
-TASKS_ACCEPTED = Counter("hypercode_tasks_accepted", "Tasks accepted, by role and who routed.", ["role"])
