@@ -36,14 +36,13 @@ async def serve(settings: Settings, database_url: str, executor_id: str, roles: 
     """Work until SIGTERM. A worker that comes back under the same executor id takes its own runs up again."""
     database = Database(database_url)
     key = (settings.keys_dir / "platform.key").read_text().strip()
-    # What the verifier itself holds: the platform key would let it do more than run checks.
-    verifier_key = (settings.keys_dir / "verifier.key").read_text().strip()
+    verification_key = (settings.keys_dir / "verification.key").read_text().strip()
     services = Services(
         settings=settings,
         database=database,
         artifacts=ArtifactStore(settings.artifacts_dir),
         platform=PlatformClient(settings.socket("platform"), key),
-        verifier=VerifierClient(settings.socket("verifier"), verifier_key),
+        verifier=VerifierClient(settings.socket("verifier"), verification_key),
     )
     listeners = [
         asyncio.create_task(_listen_for_cancels(services, database_url)),

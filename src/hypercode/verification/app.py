@@ -1,4 +1,4 @@
-"""The verifier process: two verbs over its unix socket, for workers that hold the platform key."""
+"""The verifier process: two verbs over its unix socket, for workers that hold the verification key."""
 
 import asyncio
 import hmac
@@ -75,7 +75,7 @@ def _guarded(endpoint: Endpoint, key: str) -> Endpoint:
 def _authenticate(request: Request, key: str) -> None:
     sent = request.headers.get("authorization", "")
     if not hmac.compare_digest(sent.encode(), f"Bearer {key}".encode()):
-        raise Unauthenticated("The platform key is missing or wrong.")
+        raise Unauthenticated("The verification key is missing or wrong.")
 
 
 async def _body(request: Request) -> bytes:
@@ -133,8 +133,8 @@ async def serve(settings: Settings) -> None:
     """Run the verifier process until it is told to stop."""
     if settings.database_url is None:
         raise InvalidArgument("The verifier needs a database.", hint="Set HYPERCODE_DATABASE_URL.")
-    # Workers call with the platform key; the verifier's own key opens check_run, and no worker holds it.
-    callers_key = _read_key(settings.keys_dir / "platform.key")
+    # Workers show the verification key. The verifier's own key opens check_run alone, and no worker holds it.
+    callers_key = _read_key(settings.keys_dir / "verification.key")
     own_key = _read_key(settings.keys_dir / "verifier.key")
     signing_key = read_private_key(settings.keys_dir / "attestation.key")
     database = Database(settings.database_url)

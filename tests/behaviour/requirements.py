@@ -1,0 +1,96 @@
+"""What HyperCode promises, one id a promise, tied both ways to the tests that hold it.
+
+``source`` is the issue or the document the promise comes from. A promise without a test, or a behaviour test
+without a promise, fails ``test_requirements.py``.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """A promise in one sentence."""
+
+    sentence: str
+    source: str
+
+
+REQUIREMENTS = {
+    "run:fixed": Requirement(
+        "A small fault that a failing test shows is fixed with no key and no network, and graded `fixed`.",
+        "issue:#2",
+    ),
+    "run:dependencies": Requirement(
+        "A project with third-party packages works on its first day.", "issue:#2"
+    ),
+    "run:honest-unfixable": Requirement(
+        "What can't be fixed is not called fixed: exit code 1, and words that say why.", "issue:#2"
+    ),
+    "run:honest-no-tests": Requirement(
+        "A project without tests is told that nothing can be proved.", "issue:#2"
+    ),
+    "run:untouched": Requirement(
+        "The user's repository is left byte for byte as it was; the diff is the result.", "issue:#2"
+    ),
+    "run:json": Requirement(
+        "With --json each line is one event and the last is run.finished with diff and attestation.",
+        "architecture.md, Contracts",
+    ),
+    "run:standalone": Requirement(
+        "`hypercode run` works with no server running, and stops all it started.", "issue:#2"
+    ),
+    "run:uncommitted": Requirement(
+        "Uncommitted work is left out with a word, or taken along when asked.", "architecture.md, Contracts"
+    ),
+    "run:bad-input": Requirement(
+        "Bad input ends with exit code 2, a code and a hint, and nothing is lost.", "issue:#2, Bad input"
+    ),
+    "run:budget": Requirement(
+        "A run that reaches its budget stops with exit code 4 and keeps the diff so far.",
+        "architecture.md, Contracts",
+    ),
+    "run:interrupt": Requirement(
+        "Ctrl-C cancels the run, keeps the diff so far, and ends with exit code 130.",
+        "architecture.md, Contracts",
+    ),
+    "run:check-fails-to-start": Requirement(
+        "A check that does not exist, hangs, or fails at base for another reason is never a verified result.",
+        "issue:#2, Bad input",
+    ),
+    "apply:diff": Requirement(
+        "`hypercode apply` brings a run's diff into the repository, all or nothing.", "issue:#2"
+    ),
+    "verify:attestation": Requirement(
+        "`hypercode verify` accepts what the platform signed and refuses a changed byte.", "verification.md"
+    ),
+    "delegation:two-coders": Requirement(
+        "The Architect plans and hands two items to Coders through MCP; their changes come together and are verified.",
+        "issue:#2",
+    ),
+    "delegation:read-only": Requirement(
+        "The Architect can't write in its workspace, and has no tool that writes.", "agents.md"
+    ),
+    "model:openai": Requirement(
+        "A Coder works with a model that speaks OpenAI Chat Completions.", "issue:#2"
+    ),
+    "model:anthropic": Requirement("A Coder works with a model that speaks Anthropic Messages.", "issue:#2"),
+    "durable:worker-killed": Requirement(
+        "A worker killed with -9 in the middle of a run goes on within 3 s and repeats no finished step.",
+        "issue:#2",
+    ),
+    "durable:tools-killed": Requirement(
+        "The tools process killed with -9 in the middle of a run: the run goes on.", "runs.md"
+    ),
+    "up:ready": Requirement("`hypercode up` answers /healthz with 200 and serves the web UI.", "issue:#2"),
+    "up:port-taken": Requirement("A taken port is said with what to do, exit code 2.", "issue:#2, Bad input"),
+    "up:twice": Requirement(
+        "Two `up` on one data directory: the second says so, the first goes on.", "issue:#2, Bad input"
+    ),
+    "up:stops-all": Requirement("Ctrl-C stops everything that `up` started, and nothing else.", "issue:#2"),
+    "web:whole-path": Requirement(
+        "A person signs in, submits a task, watches it live and sees diff, tests and attestation.", "issue:#2"
+    ),
+    "web:csp": Requirement(
+        "The web UI runs under a strict CSP without console errors, in light and dark.", "issue:#2"
+    ),
+}
