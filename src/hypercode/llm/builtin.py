@@ -9,7 +9,6 @@ from hypercode.llm import repair_words as words
 from hypercode.llm.base import Message, ModelReply, ModelRequest, RequestedCall
 from hypercode.llm.repair_results import Edit, Patch, SearchResult, TestResult, read_result
 
-BUILTIN_REPAIR = "builtin/repair"
 BUDGET_S = 30
 MAX_PATCHES = 5
 MAX_ROUNDS = 4

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Protocol, cast
 
 from hypercode.domain.errors import InvalidArgument, ModelFailed
+from hypercode.domain.model import BUILTIN_REPAIR
 from hypercode.llm.base import Model
-from hypercode.llm.builtin import BUILTIN_REPAIR, RepairModel
+from hypercode.llm.builtin import RepairModel
 from hypercode.llm.scripted import ScriptedModel, load_script
 from hypercode.settings import LlmSettings
 
@@ -33,16 +34,17 @@ def resolve(name: str, settings: LlmSettings, *, scripts_from: Path | None = Non
     if kind == SCRIPTED and rest:
         return ScriptedModel(load_script((scripts_from or Path()) / rest))
     if kind in PROVIDERS and rest:
-        return _providers(kind).provider_model(kind, rest, settings)
+        return _of_provider(kind, rest, settings)
     raise InvalidArgument(f"There is no model {name!r}.", hint=NAMES_HINT)
 
 
-def _providers(kind: str) -> _ProvidersModule:
+def _of_provider(kind: str, name: str, settings: LlmSettings) -> Model:
     try:
-        return cast("_ProvidersModule", importlib.import_module("hypercode.llm.providers"))
-    except ModuleNotFoundError as error:
+        providers = cast("_ProvidersModule", importlib.import_module("hypercode.llm.providers"))
+        return providers.provider_model(kind, name, settings)
+    except ImportError as error:
         raise ModelFailed(
-            f"Models of {kind} need a library that is not installed: {error.name}.",
+            f"Models of {kind} need a library that is not installed.",
             hint=f"pip install 'hypercode-platform[{extra(kind)}]'",
         ) from error
 
