@@ -26,6 +26,7 @@ from hypercode.sandbox.checks import Checks
 from hypercode.sandbox.containers import Containers
 from hypercode.sandbox.egress import Egress
 from hypercode.sandbox.engine import Engine
+from hypercode.sandbox.environments import Environments
 from hypercode.sandbox.names import checked_id
 from hypercode.sandbox.relay import text_of
 from hypercode.sandbox.replies import checked_reply
@@ -45,6 +46,9 @@ class DockerSandboxes:
         self._containers = Containers(self._engine, self._runtime, settings, checked_id(instance))
         self._egress = Egress(self._engine, self._runtime, settings)
         self._workspaces = Workspaces(self._engine, self._runtime, self._containers, self._egress, settings)
+        self._environments = Environments(
+            self._engine, self._runtime, self._containers, self._workspaces, self._egress, settings
+        )
         self._checks = Checks(self._engine, self._containers, self._workspaces)
 
     async def close(self) -> None:
@@ -73,7 +77,7 @@ class DockerSandboxes:
 
     async def build_environment(self, request: BuildEnvironment, progress: Progress) -> Environment:
         """Build or find the environment; raises EnvironmentFailed with phase, log tail and hint."""
-        raise NotImplementedError
+        return await self._environments.build(request, progress)
 
     async def start(self, request: StartSandbox) -> SandboxInfo:
         """Start, or return the running container of the same (profile, owner, workspace)."""

@@ -154,6 +154,18 @@ class Engine:
             lines = await container.log(stdout=stdout, stderr=stderr, tail=tail)
         return "".join(lines)
 
+    async def follow(self, name: str) -> AsyncGenerator[str]:
+        """Yield a container's output line by line until it ends."""
+        rest = ""
+        async with engine_failures():
+            container = cast(Any, self.docker.containers.container(name))
+            async for part in container.log(stdout=True, stderr=False, follow=True):
+                *lines, rest = (rest + part).split("\n")
+                for line in lines:
+                    yield line
+        if rest:
+            yield rest
+
     async def put(self, name: str, path: str, archive: bytes) -> None:
         """Unpack an archive into a container (never on a tmpfs path: the container would not see it)."""
         async with engine_failures():

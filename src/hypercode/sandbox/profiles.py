@@ -181,7 +181,8 @@ def proxy_config(spec: ContainerSpec, settings: SandboxSettings) -> dict[str, An
     """Return the configuration of the egress proxy: the one container with a network, and nothing else."""
     host = _hardening()
     host["NetworkMode"] = "bridge"
-    return _config(spec, settings, env=spec.env, user=USER, host=host)
+    # Root without a single capability: only so that it may make its socket in a fresh volume.
+    return _config(spec, settings, env=spec.env, user="0:0", host=host)
 
 
 def _config(

@@ -4,6 +4,7 @@ import asyncio
 import json
 import secrets
 from typing import Any
+from urllib.parse import urlsplit
 
 from hypercode.domain.errors import InvalidArgument, NotFound, SandboxDown
 from hypercode.sandbox.base import (
@@ -104,8 +105,8 @@ class Workspaces:
         ]
         labels = self._containers.labels("import", request.project_id, request.workspace_id)
         if source.kind == "url":
-            async with self._egress.opened([_host(args["url"])]) as link:
-                answer = await self._once([*mounts, *link.mounts], {**args, **link.importer}, labels)
+            async with self._egress.opened([_host(args["url"])], public_only=True) as link:
+                answer = await self._once([*mounts, *link.mounts], args, labels)
         else:
             answer = await self._once(mounts, args, labels)
         return WorkspaceInfo(workspace_id=request.workspace_id, **answer)
@@ -212,4 +213,4 @@ def _answer(words: str) -> dict[str, Any] | None:
 
 
 def _host(url: str) -> str:
-    return url.split("/")[2].split("@")[-1].partition(":")[0]
+    return str(urlsplit(url).hostname)

@@ -5,6 +5,7 @@ Reads one JSON request from stdin, prints one JSON line. GIT_DIR is /gitdir, the
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -173,7 +174,24 @@ def _overlay(path, content):
         stream.write(content)
 
 
-OPERATIONS = {"export": export, "apply": apply, "checkout": checkout}
+def facts(request):
+    """Return what of the base commit decides its environment: the named files' text, tests, a src folder."""
+    names = git.run("ls-tree", "-r", "-z", "--name-only", "--full-tree", BASE, env=_env()).stdout
+    paths = [path.decode("utf-8", "replace") for path in names.split(b"\0") if path]
+    wanted = set(request["paths"])
+    files = {}
+    for path in paths:
+        if path in wanted:
+            files[path] = (
+                git.run("cat-file", "blob", BASE + ":" + path, env=_env())
+                .stdout[:262144]
+                .decode("utf-8", "replace")
+            )
+    tests = any(re.search(r"(^|/)(test_[^/]*|[^/]*_test)\.py$", path) for path in paths)
+    return {"files": files, "has_tests": tests, "has_src": any(path.startswith("src/") for path in paths)}
+
+
+OPERATIONS = {"facts": facts, "export": export, "apply": apply, "checkout": checkout}
 
 
 def main():

@@ -154,7 +154,10 @@ def _head_note(args, sha, env):
 def import_url(args):
     """Fetch a branch tip or a commit over https into the mirror."""
     _init_mirror()
-    env = _mirror(HTTPS_PROXY=args["proxy"], https_proxy=args["proxy"], GIT_SSL_CAINFO=args["ca_file"])
+    proxy = proxy_relay.start()
+    env = _mirror(HTTPS_PROXY=proxy, https_proxy=proxy)
+    if os.path.exists(proxy_relay.CA_FILE):
+        env["GIT_SSL_CAINFO"] = proxy_relay.CA_FILE
     wanted = args.get("commit") or "HEAD"
     done = git.run(
         "fetch", "-q", "--no-tags", "--", args["url"], "+%s:refs/hypercode/incoming" % wanted,
