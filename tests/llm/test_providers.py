@@ -144,12 +144,18 @@ async def test_a_rate_limit_tells_how_long_to_wait_and_is_not_waited_out_in_sile
 
 
 @pytest.mark.parametrize("name", PROVIDERS)
-@pytest.mark.parametrize("body", [b"<html>hello</html>", b'{"choices": 3}', b"{", b"{}"])
-async def test_an_answer_that_is_none_is_a_failure_with_a_hint(name: str, body: bytes) -> None:
-    media_type = "text/html" if body.startswith(b"<") else "application/json"
+async def test_an_answer_that_is_none_is_a_failure_with_a_hint(name: str) -> None:
+    request = ModelRequest(model=name, messages=START, tools=[TOOL], run_key="run", turn=1)
     async with serving(SCRIPT) as server:
-        failed = await failure(name, server, Fault(200, body, media_type=media_type))
-    assert server.url in failed.message
+        model = resolve(name, settings(server, name))
+        for body in (b"<html>hello</html>", b'{"choices": 3}', b"{", b"{}"):
+            media_type = "text/html" if body.startswith(b"<") else "application/json"
+            server.faults.append(Fault(200, body, media_type=media_type))
+            with anyio.fail_after(20), pytest.raises(ModelFailed) as failed:
+                await model.complete(request)
+            assert server.url in failed.value.message
+            assert "can't be used" in failed.value.message
+        await model.aclose()
 
 
 @pytest.mark.parametrize("name", PROVIDERS)

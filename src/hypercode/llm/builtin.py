@@ -129,6 +129,8 @@ class _Repair:
     def _undo(self) -> Move:
         """Take the last patch back and, when there is another, put that in its place."""
         patch = self.patches[self.current]
+        if not patch.undo():
+            return words.broken("the edit can't be taken back, since its diff came cut", kept=True), []
         following = self.patches[self.current + 1] if self.current + 1 < len(self.patches) else None
         calls = [*_edits(patch.undo()), *(_edits(following.edits) if following else [])]
         return words.undoing(patch, following), calls
