@@ -57,7 +57,7 @@ export function Shell({ account, children }: { account: ReactNode; children: Rea
       </a>
       <header className="border-b border-line bg-card">
         <div className="mx-auto flex max-w-7xl flex-wrap items-center gap-x-6 gap-y-1 px-4 py-2">
-          <Link href="/" className="rounded-lg py-1">
+          <Link href="/" className="flex min-h-9 items-center rounded-lg">
             <Brand />
           </Link>
           <Places />

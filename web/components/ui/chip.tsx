@@ -37,7 +37,7 @@ export function Notice({ tone = "neutral", title, icon, children, role }: { tone
     <div role={role} className={`flex items-start gap-2.5 rounded-lg px-3.5 py-2.5 text-sm ${TONES[tone]}`}>
       <Icon name={icon ?? NOTICE_ICON[tone]} className="mt-[0.2em]" />
       <div className="min-w-0 flex-1">
-        {title && <p className="font-medium">{title}</p>}
+        {title && <p className="font-semibold">{title}</p>}
         {children && <div className="text-fg">{children}</div>}
       </div>
     </div>

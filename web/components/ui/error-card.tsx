@@ -11,10 +11,10 @@ interface Described {
 export function ErrorCard({ what, error, onRetry }: { what: string; error: unknown; onRetry?: () => void }) {
   const { message, hint, requestId } = (error ?? {}) as Described;
   return (
-    <div role="alert" className="flex items-start gap-3 rounded-xl border border-err/50 bg-err-soft px-4 py-3 text-sm">
+    <div role="alert" className="flex w-full flex-wrap items-start gap-3 rounded-xl border border-err/50 bg-err-soft px-4 py-3 text-sm">
       <Icon name="alert" className="mt-0.5 text-err" />
-      <div className="flex min-w-0 flex-1 flex-col gap-1">
-        <p className="font-medium text-err">{what}</p>
+      <div className="flex min-w-48 flex-1 flex-col gap-1">
+        <p className="font-semibold text-err">{what}</p>
         {message && <p>{message}</p>}
         {hint && <p className="text-muted">{hint}</p>}
         {requestId && (

@@ -31,7 +31,7 @@ export function Tabs<T extends string>({ label, tabs, value, onChange }: { label
   if (!shown) return null;
   return (
     <div className="min-w-0">
-      <div ref={list} role="tablist" tabIndex={-1} aria-label={label} onKeyDown={onKeyDown} className="flex gap-1 overflow-x-auto border-b border-line p-0.5">
+      <div ref={list} role="tablist" tabIndex={-1} aria-label={label} onKeyDown={onKeyDown} className="flex overflow-x-auto border-b border-line p-0.5">
         {tabs.map((tab) => (
           <button
             key={tab.id}
@@ -43,9 +43,9 @@ export function Tabs<T extends string>({ label, tabs, value, onChange }: { label
             aria-controls={`${base}-panel-${tab.id}`}
             tabIndex={tab.id === shown.id ? 0 : -1}
             onClick={() => onChange(tab.id)}
-            className={`-mb-[3px] inline-flex min-h-10 items-center gap-1.5 border-b-2 px-3 text-sm font-medium whitespace-nowrap ${tab.id === shown.id ? "border-accent text-fg" : "border-transparent text-muted hover:text-fg"}`}
+            className={`-mb-[3px] inline-flex min-h-10 items-center gap-1.5 border-b-2 px-2 text-sm sm:px-3 font-medium whitespace-nowrap ${tab.id === shown.id ? "border-accent text-fg" : "border-transparent text-muted hover:text-fg"}`}
           >
-            {tab.icon && <Icon name={tab.icon} />}
+            {tab.icon && <Icon name={tab.icon} className="hidden sm:block" />}
             {tab.label}
             {typeof tab.count === "number" && <span className="rounded-full bg-sunken px-1.5 text-xs text-fg">{tab.count}</span>}
           </button>

@@ -1,14 +1,7 @@
 /** The one place that talks HTTP: same origin, cookie sign-in, CSRF header, problem+json errors. */
-
-const BASE = "/api/v1";
-
-interface Problem {
-  code?: string;
-  title?: string;
-  detail?: string;
-  hint?: string;
-  request_id?: string;
-}
+import createClient, { type Middleware } from "openapi-fetch";
+import type { paths } from "./schema";
+import type { Problem } from "./types";
 
 /** Every failed call, as a fact, a stable code, what to do, and the id to look it up by. */
 export class ApiError extends Error {
@@ -24,6 +17,9 @@ export class ApiError extends Error {
   }
 }
 
+/** Where 401 means wrong words, not a lost sign-in. */
+const ANONYMOUS = new Set(["/api/v1/login", "/api/v1/setup"]);
+
 let csrfToken = "";
 let onUnauthenticated: () => void = () => undefined;
 
@@ -36,9 +32,8 @@ export function setUnauthenticatedHandler(handler: () => void): void {
   onUnauthenticated = handler;
 }
 
-/** Make an ApiError of an answer that is not 2xx. */
-export async function errorOf(response: Response): Promise<ApiError> {
-  const problem = (await response.json().catch(() => ({}))) as Problem;
+async function errorOf(response: Response): Promise<ApiError> {
+  const problem = (await response.json().catch(() => ({}))) as Partial<Problem>;
   return new ApiError(
     response.status,
     problem.code ?? "UNEXPECTED",
@@ -48,43 +43,39 @@ export async function errorOf(response: Response): Promise<ApiError> {
   );
 }
 
-export interface CallOptions {
-  method?: "GET" | "POST" | "PATCH" | "DELETE";
-  body?: unknown;
-  headers?: Record<string, string>;
-  signal?: AbortSignal;
-  /** Set for sign-in itself, where 401 means a wrong password. */
-  anonymous?: boolean;
+function unreachable(cause: unknown): Error {
+  if (cause instanceof DOMException && cause.name === "AbortError") return cause;
+  return new ApiError(0, "NETWORK", "The server does not answer.", "Check that HyperCode is running, then try again.", "");
 }
 
-/** Call the API and return the raw answer; throws ApiError. */
-export async function call(path: string, options: CallOptions = {}): Promise<Response> {
-  const { method = "GET", body, headers = {}, signal, anonymous = false } = options;
-  const sent: Record<string, string> = { Accept: "application/json", ...headers };
-  if (body !== undefined) sent["Content-Type"] = "application/json";
-  if (method !== "GET" && csrfToken) sent["X-HyperCode-CSRF"] = csrfToken;
-  let response: Response;
-  try {
-    response = await fetch(BASE + path, {
-      method,
-      headers: sent,
-      body: body === undefined ? undefined : JSON.stringify(body),
-      signal,
-      credentials: "same-origin",
-      cache: "no-store",
-    });
-  } catch (cause) {
-    if (signal?.aborted) throw cause;
-    throw new ApiError(0, "NETWORK", "The server does not answer.", "Check that HyperCode is running, then try again.", "");
-  }
-  if (response.ok) return response;
-  if (response.status === 401 && !anonymous) onUnauthenticated();
-  throw await errorOf(response);
+const house: Middleware = {
+  onRequest({ request }) {
+    if (request.method !== "GET" && csrfToken) request.headers.set("X-HyperCode-CSRF", csrfToken);
+    return request;
+  },
+  async onResponse({ response, schemaPath }) {
+    if (response.ok) return undefined;
+    if (response.status === 401 && !ANONYMOUS.has(schemaPath)) onUnauthenticated();
+    throw await errorOf(response);
+  },
+  onError: ({ error }) => unreachable(error),
+};
+
+export const client = createClient<paths>({ credentials: "same-origin", cache: "no-store" });
+client.use(house);
+
+/** The data of a call; what is not 2xx has been thrown as an ApiError by then. */
+export async function dataOf<T>(call: Promise<{ data?: T }>): Promise<T> {
+  return (await call).data as T;
 }
 
-/** Call the API and return its JSON. */
-export async function callJson<T>(path: string, options: CallOptions = {}): Promise<T> {
-  const response = await call(path, options);
-  if (response.status === 204) return undefined as T;
-  return (await response.json()) as T;
+/** Open a stream of server-sent events; throws ApiError when it is refused. */
+export async function openEventStream(path: string, lastEventId: number, signal: AbortSignal): Promise<ReadableStream<Uint8Array>> {
+  const headers = { Accept: "text/event-stream", "Last-Event-ID": String(lastEventId) };
+  const response = await fetch(path, { headers, signal, credentials: "same-origin", cache: "no-store" }).catch((cause: unknown) => {
+    throw unreachable(cause);
+  });
+  if (response.status === 401) onUnauthenticated();
+  if (!response.ok || !response.body) throw await errorOf(response);
+  return response.body;
 }

@@ -1,80 +1,59 @@
 /** One function for each call of the API. */
-import { call, callJson, setCsrfToken } from "./client";
-import type { EventPage } from "./events";
-import type {
-  ApiToken,
-  Artifact,
-  Me,
-  CreatedApiToken,
-  ModelList,
-  NewProject,
-  NewTask,
-  Project,
-  Run,
-  TaskDetail,
-  TaskPage,
-} from "./types";
+import { client, dataOf, setCsrfToken } from "./client";
+import type { EventPage, NewProject, NewTask, RunStatus } from "./types";
 
-export const setupNeeded = () => callJson<{ needed: boolean }>("/setup", { anonymous: true });
+export const setupNeeded = () => dataOf(client.GET("/api/v1/setup"));
 
 export const setUpAdmin = (body: { token: string; email: string; name: string; password: string }) =>
-  callJson<unknown>("/setup", { method: "POST", body, anonymous: true });
+  dataOf(client.POST("/api/v1/setup", { body }));
 
-export const signIn = (body: { email: string; password: string }) =>
-  callJson<unknown>("/login", { method: "POST", body, anonymous: true });
+export const signIn = (body: { email: string; password: string }) => dataOf(client.POST("/api/v1/login", { body }));
 
-export const signOut = () => callJson<unknown>("/logout", { method: "POST" });
+export const signOut = () => dataOf(client.POST("/api/v1/logout"));
 
-export async function fetchMe(): Promise<Me> {
-  const me = await callJson<Me>("/me");
+export async function fetchMe() {
+  const me = await dataOf(client.GET("/api/v1/me"));
   setCsrfToken(me.csrf_token);
   return me;
 }
 
-export const listModels = () => callJson<ModelList>("/models");
+export const listModels = () => dataOf(client.GET("/api/v1/models"));
 
-export const listProjects = async () => (await callJson<{ items: Project[] }>("/projects")).items;
+export const listProjects = async () => (await dataOf(client.GET("/api/v1/projects"))).items;
 
-export const connectProject = (body: NewProject) =>
-  callJson<Project>("/projects", { method: "POST", body });
+export const connectProject = (body: NewProject) => dataOf(client.POST("/api/v1/projects", { body }));
 
-export function listTasks(query: { status?: string; cursor?: string; limit?: number }): Promise<TaskPage> {
-  const params = new URLSearchParams();
-  if (query.status) params.set("status", query.status);
-  if (query.cursor) params.set("cursor", query.cursor);
-  params.set("limit", String(query.limit ?? 25));
-  return callJson<TaskPage>(`/tasks?${params}`);
-}
+export const listTasks = (query: { status?: RunStatus; cursor?: string; limit: number }) =>
+  dataOf(client.GET("/api/v1/tasks", { params: { query } }));
 
 /** Idempotent by key, so that a retried click never makes two tasks. */
 export const createTask = (body: NewTask, idempotencyKey: string) =>
-  callJson<{ task_id: string; run_id: string }>("/tasks", {
-    method: "POST",
-    body,
-    headers: { "Idempotency-Key": idempotencyKey },
-  });
+  dataOf(client.POST("/api/v1/tasks", { body, params: { header: { "idempotency-key": idempotencyKey } } }));
 
-export const getTask = (id: string) => callJson<TaskDetail>(`/tasks/${encodeURIComponent(id)}`);
+export const getTask = (id: string) => dataOf(client.GET("/api/v1/tasks/{task_id}", { params: { path: { task_id: id } } }));
 
-export const cancelRun = (id: string) => callJson<unknown>(`/runs/${encodeURIComponent(id)}/cancel`, { method: "POST" });
+export const cancelRun = (id: string) => dataOf(client.POST("/api/v1/runs/{run_id}/cancel", { params: { path: { run_id: id } } }));
 
-export const getRun = (id: string) => callJson<Run>(`/runs/${encodeURIComponent(id)}`);
-
-export const listEvents = (runId: string, after: number, signal?: AbortSignal) =>
-  callJson<EventPage>(`/runs/${encodeURIComponent(runId)}/events?after=${after}`, { signal });
-
-export const listArtifacts = async (runId: string) =>
-  (await callJson<{ items: Artifact[] }>(`/runs/${encodeURIComponent(runId)}/artifacts`)).items;
-
-export const artifactUrl = (id: string) => `/api/v1/artifacts/${encodeURIComponent(id)}`;
-
-export async function readArtifact(id: string): Promise<string> {
-  const response = await call(`/artifacts/${encodeURIComponent(id)}`, { headers: { Accept: "*/*" } });
-  return response.text();
+/** A page of events as JSON; the same address streams them to who asks for a stream. */
+export async function listEvents(runId: string, after: number, signal: AbortSignal): Promise<EventPage> {
+  const params = { path: { run_id: runId }, query: { after } };
+  const headers = { Accept: "application/json" };
+  const page = await dataOf(client.GET("/api/v1/runs/{run_id}/events", { params, headers, signal }));
+  if (typeof page === "string") throw new Error("the server sent a stream where a page was asked for");
+  return page;
 }
 
-export const listTokens = async () => (await callJson<{ items: ApiToken[] }>("/tokens")).items;
+export const listArtifacts = async (runId: string) =>
+  (await dataOf(client.GET("/api/v1/runs/{run_id}/artifacts", { params: { path: { run_id: runId } } }))).items;
 
-export const createToken = (name: string) => callJson<CreatedApiToken>("/tokens", { method: "POST", body: { name } });
+/** Where the browser downloads an artifact from. */
+export const artifactUrl = (id: string) => `/api/v1/artifacts/${encodeURIComponent(id)}`;
 
-export const revokeToken = (id: string) => callJson<unknown>(`/tokens/${encodeURIComponent(id)}`, { method: "DELETE" });
+export const readArtifact = (id: string) =>
+  dataOf<string>(client.GET("/api/v1/artifacts/{artifact_id}", { params: { path: { artifact_id: id } }, parseAs: "text" }));
+
+export const listTokens = async () => (await dataOf(client.GET("/api/v1/tokens"))).items;
+
+export const createToken = (name: string) => dataOf(client.POST("/api/v1/tokens", { body: { name } }));
+
+export const revokeToken = (id: string) => dataOf(client.DELETE("/api/v1/tokens/{token_id}", { params: { path: { token_id: id } } }));

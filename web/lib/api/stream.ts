@@ -1,5 +1,5 @@
 /** Server-sent events over fetch, so that status codes and heartbeats are seen (EventSource hides both). */
-import { ApiError, call } from "./client";
+import { openEventStream } from "./client";
 import { SseParser, type SseMessage } from "../realtime/sse";
 
 /** Silence longer than three heartbeats of 15 s means that the connection is dead. */
@@ -16,16 +16,15 @@ export async function readRunEvents(
   onOpen: () => void,
   onMessages: (messages: SseMessage[]) => void,
 ): Promise<void> {
-  const headers = { Accept: "text/event-stream", "Last-Event-ID": String(after) };
-  const response = await call(`/runs/${encodeURIComponent(runId)}/events?after=${after}`, { headers, signal });
-  if (!response.body) throw new ApiError(0, "NETWORK", "The stream has no body.", "", "");
+  const body = await openEventStream(`/api/v1/runs/${encodeURIComponent(runId)}/events?after=${after}`, after, signal);
   onOpen();
   const parser = new SseParser();
-  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  const decoder = new TextDecoder();
+  const reader = body.getReader();
   for (;;) {
     const { done, value } = await withSilenceLimit(reader);
     if (done) return;
-    const messages = parser.push(value);
+    const messages = parser.push(decoder.decode(value, { stream: true }));
     if (messages.length > 0) onMessages(messages);
   }
 }

@@ -11,7 +11,7 @@ export function ConnectionBanner({ connection, lostAt }: { connection: Connectio
   const now = useNow();
   const shown = connection === "lost" && lostAt !== null && now - lostAt > PATIENCE_MS;
   return (
-    <div aria-live="polite">
+    <div aria-live="polite" className="not-empty:mt-4">
       {shown && (
         <Notice tone="warn" icon="retry" title={`No connection since ${new Date(lostAt).toLocaleTimeString("en")}`}>
           The work goes on at the server. This page reconnects by itself and then shows what it missed.

@@ -51,8 +51,8 @@ export function PlanList({ plan, progress, taskId, runs }: Props) {
               {state?.detail && <p className="text-muted">{state.detail}</p>}
               <div className="flex flex-wrap items-center gap-x-4 text-[0.8125rem] text-muted">
                 {item.depends_on.length > 0 && <span>After {item.depends_on.join(", ")}</span>}
-                {state?.childRunId && (
-                  <Link href={`/task?id=${taskId}&run=${state.childRunId}`} className="inline-flex min-h-6 items-center text-accent underline-offset-2 hover:underline">
+                {child && (
+                  <Link href={`/task?id=${taskId}&run=${child.id}`} className="inline-flex min-h-6 items-center text-accent underline-offset-2 hover:underline">
                     Open this Coder’s run
                   </Link>
                 )}

@@ -50,8 +50,10 @@ export function RunDetails({ detail, run }: { detail: TaskDetail; run: Run }) {
 
   return (
     <div className="flex flex-col gap-4">
-      <RunHeader detail={detail} run={run} view={view} />
-      <ConnectionBanner connection={stream.connection} lostAt={stream.lostAt} />
+      <div>
+        <RunHeader detail={detail} run={run} view={view} />
+        <ConnectionBanner connection={stream.connection} lostAt={stream.lostAt} />
+      </div>
       {stream.error && <ErrorCard what="The live events could not be read." error={stream.error} onRetry={() => window.location.reload()} />}
       <ResultCard view={view} require={detail.task.require} />
       {wide ? (

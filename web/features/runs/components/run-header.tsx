@@ -74,12 +74,12 @@ export function RunHeader({ detail, run, view }: { detail: TaskDetail; run: Run;
         </Figure>
         <Figure label="Turns">
           {view.turns}
-          {max_turns !== null && <span className="font-normal text-muted"> of {max_turns}</span>}
+          {typeof max_turns === "number" && <span className="font-normal text-muted"> of {max_turns}</span>}
         </Figure>
         <Figure label="Tokens">{formatCompact(view.tokens)}</Figure>
         <Figure label="Cost">
           {formatCost(view.costUsd)}
-          {max_cost_usd !== null && <span className="font-normal text-muted"> of {formatCost(max_cost_usd)}</span>}
+          {typeof max_cost_usd === "number" && <span className="font-normal text-muted"> of {formatCost(max_cost_usd)}</span>}
         </Figure>
       </dl>
     </header>

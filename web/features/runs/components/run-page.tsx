@@ -3,7 +3,7 @@
 import { useSearchParams } from "next/navigation";
 import { Suspense } from "react";
 import { ButtonLink } from "@/components/ui/button";
-import { EmptyState, SkeletonRows } from "@/components/ui/card";
+import { EmptyState, PageHeading, SkeletonRows } from "@/components/ui/card";
 import { ErrorCard } from "@/components/ui/error-card";
 import type { Run } from "@/lib/api/types";
 import { useTask } from "../use-task";
@@ -26,7 +26,17 @@ function Task() {
     );
   }
   if (task.isPending) return <SkeletonRows label="Loading the task" />;
-  if (!task.data) return <ErrorCard what="The task could not be loaded." error={task.error} onRetry={() => void task.refetch()} />;
+  if (!task.data) {
+    return (
+      <div className="mx-auto flex max-w-3xl flex-col items-start gap-4">
+        <PageHeading title="Task" />
+        <ErrorCard what="The task could not be loaded." error={task.error} onRetry={() => void task.refetch()} />
+        <ButtonLink href="/tasks" icon="list">
+          All tasks
+        </ButtonLink>
+      </div>
+    );
+  }
   const run = chooseRun(task.data.runs, params.get("run"));
   if (!run) return <EmptyState title="This task has no run yet" />;
   return <RunDetails key={run.id} detail={task.data} run={run} />;

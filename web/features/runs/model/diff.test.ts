@@ -62,6 +62,14 @@ describe("parseDiff", () => {
     expect(files[0]).toMatchObject({ insertions: 3, deletions: 2 });
   });
 
+  it("lets a hunk with wrong counts not swallow the next file", () => {
+    const short = "diff --git a/a b/a\n@@ -1,9 +1,9 @@\n-a\n+b\ndiff --git a/c b/c\n@@ -1 +1 @@\n-c\n+d\n";
+    expect(parseDiff(short).map(({ path, insertions }) => [path, insertions])).toEqual([
+      ["a", 1],
+      ["c", 1],
+    ]);
+  });
+
   it("finds nothing in nothing", () => {
     expect(parseDiff("")).toEqual([]);
   });

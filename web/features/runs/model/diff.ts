@@ -22,6 +22,7 @@ export interface DiffFile {
   deletions: number;
 }
 
+const BODY = /^([ +\-\\]|$)/;
 const HUNK = /^@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@/;
 
 interface Cursor {
@@ -38,8 +39,9 @@ export function parseDiff(text: string): DiffFile[] {
   let hunk: DiffHunk | null = null;
   let at: Cursor = { oldNumber: 0, newNumber: 0, oldLeft: 0, newLeft: 0 };
   for (const line of text.split("\n")) {
-    if (hunk && (at.oldLeft > 0 || at.newLeft > 0)) {
-      if (file) addLine(file, hunk, at, line);
+    // Counts of a hunk that promise more than there is must not swallow the next file.
+    if (file && hunk && (at.oldLeft > 0 || at.newLeft > 0) && BODY.test(line)) {
+      addLine(file, hunk, at, line);
       continue;
     }
     if (line.startsWith("diff --git ")) {

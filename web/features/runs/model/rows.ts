@@ -1,5 +1,5 @@
 /** The timeline's rows: events folded so that a person can follow them. Errors are never folded away. */
-import type { RunEvent } from "@/lib/api/events";
+import type { EventOf, RunEvent } from "@/lib/api/events";
 import type { Tone } from "@/components/ui/chip";
 import type { IconName } from "@/components/ui/icon";
 import { formatDuration, plural } from "@/lib/format/format";
@@ -82,7 +82,7 @@ export function addRows(draft: RowsDraft, event: RunEvent): void {
   draft.rows.push({ kind: "note", key: event.seq, at: event.at, ...note });
 }
 
-function addPhase(draft: RowsDraft, event: Extract<RunEvent, { type: "environment.phase_changed" | "verification.phase_changed" }>): void {
+function addPhase(draft: RowsDraft, event: EventOf<"environment.phase_changed" | "verification.phase_changed">): void {
   const of = event.type === "environment.phase_changed" ? "environment" : "verification";
   const line = event.payload.message || event.payload.phase;
   const last = draft.rows.at(-1);

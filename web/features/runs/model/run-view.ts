@@ -1,5 +1,5 @@
 /** The one reducer: a run's events folded into what the page shows. Pure. */
-import type { Payloads, PlanItemStatus, RunEvent, Verdict } from "@/lib/api/events";
+import type { EventOf, Payloads, PlanItemStatus, RunEvent, Verdict } from "@/lib/api/events";
 import type { AgentRole, RunStatus, WaitReason } from "@/lib/api/types";
 import { addRows, type Row } from "./rows";
 
@@ -126,7 +126,7 @@ function addTurn(view: RunView, turn: Payloads["turn.completed"]): Partial<RunVi
   };
 }
 
-function finish(view: RunView, event: Extract<RunEvent, { type: "run.finished" }>): Partial<RunView> {
+function finish(view: RunView, event: EventOf<"run.finished">): Partial<RunView> {
   const end = event.payload;
   return {
     finished: end,

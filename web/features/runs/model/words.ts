@@ -14,7 +14,7 @@ export const STATUS_LOOK: Record<RunStatus, Look> = {
   running: { words: "Working", icon: "spinner", tone: "accent" },
   waiting: { words: "Waiting", icon: "pause", tone: "warn" },
   verifying: { words: "Checking the result", icon: "spinner", tone: "accent" },
-  succeeded: { words: "Finished", icon: "check", tone: "ok" },
+  succeeded: { words: "Finished", icon: "check", tone: "neutral" },
   failed: { words: "Failed", icon: "xCircle", tone: "err" },
   cancelled: { words: "Stopped", icon: "stop", tone: "neutral" },
 };

@@ -3,11 +3,11 @@
 import Link from "next/link";
 import { Ago } from "@/components/ui/ago";
 import { GradeChip, RunStatusChip } from "@/features/runs";
-import type { TaskWithRun } from "@/lib/api/types";
+import type { TaskSummary } from "@/lib/api/types";
 import { firstLine, formatCost } from "@/lib/format/format";
 
 interface Props {
-  items: TaskWithRun[];
+  items: TaskSummary[];
   projectNames: ReadonlyMap<string, string>;
 }
 
@@ -18,7 +18,7 @@ export function TaskList({ items, projectNames }: Props) {
       {items.map(({ task, run }) => (
         <li key={task.id} className="relative flex flex-col gap-x-4 gap-y-1.5 px-4 py-3 hover:bg-sunken/60 sm:flex-row sm:items-center">
           <div className="min-w-0 flex-1">
-            <Link href={`/task?id=${task.id}`} className="block truncate font-medium after:absolute after:inset-0">
+            <Link href={`/task?id=${task.id}`} className="block truncate font-semibold after:absolute after:inset-0">
               {firstLine(task.prompt) || "Untitled task"}
             </Link>
             <p className="truncate text-[0.8125rem] text-muted">
