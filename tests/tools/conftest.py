@@ -1,10 +1,13 @@
 """A real tools process in this process: Postgres, the two apps on unix sockets, and minted grants."""
 
 import contextlib
+import shutil
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from importlib.resources import files
 from pathlib import Path
 
 import anyio
@@ -15,10 +18,19 @@ from biscuit_auth import KeyPair
 from hypercode.domain.grant import Grant
 from hypercode.domain.ids import new_id
 from hypercode.domain.role import AgentRole
+from hypercode.platform_api.client import PlatformClient
 from hypercode.policy.grants import mint
+from hypercode.sandbox import daemon
+from hypercode.sandbox.client import SandboxClient
+from hypercode.sandbox.docker import DockerSandboxes
+from hypercode.settings import SandboxSettings
 from hypercode.store.database import Database
 from hypercode.store.tables import OrganisationRow, ProjectRow, RunRow, TaskRow, UserRow
+from hypercode.tools.app import create_app
 from hypercode.tools.keys import PlatformKeys
+
+sys.path.insert(0, str(Path(__file__).parent))
+from hands import Hands, opened
 
 
 @pytest.fixture
@@ -165,3 +177,46 @@ async def _listening(app: object, path: Path) -> AsyncIterator[None]:
             yield
         finally:
             server.should_exit = True
+
+
+PURE_PYTEST = ("pytest", "_pytest", "pluggy", "iniconfig", "packaging", "pygments")
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small project with a failing test. pytest lies beside it, since the bare image has none."""
+    root = tmp_path_factory.mktemp("project")
+    for name in PURE_PYTEST:
+        shutil.copytree(Path(str(files(name))), root / name, ignore=shutil.ignore_patterns("__pycache__"))
+    (root / "calc.py").write_text("def add(a, b):\n    return a - b\n")
+    (root / "tests").mkdir()
+    (root / "tests/test_calc.py").write_text(
+        "from calc import add\n\ndef test_add():\n    assert add(2, 3) == 5\n\ndef test_zero():\n    assert add(1, 0) == 1\n"
+    )
+    return root
+
+
+@pytest.fixture(scope="module")
+async def hands(database_url: str, minting: Mint, keys: PlatformKeys, source: Path) -> AsyncIterator[Hands]:
+    """A coder's run on a real engine, through every process boundary."""
+    database = Database(database_url)
+    engine = DockerSandboxes(SandboxSettings(), instance="tests-tools")
+    run = await _new_run(database)
+    with tempfile.TemporaryDirectory(prefix="hc-t-", dir="/tmp") as directory:
+        home = Path(directory)
+        sandboxes = SandboxClient(home / "sandboxd.sock", keys.sandboxd)
+        apps = create_app(database, sandboxes, keys)
+        async with contextlib.AsyncExitStack() as stack:
+            stack.push_async_callback(database.dispose)
+            stack.push_async_callback(engine.close)
+            await stack.enter_async_context(
+                _listening(daemon.create_app(engine, keys.sandboxd), home / "sandboxd.sock")
+            )
+            stack.push_async_callback(sandboxes.close)
+            await stack.enter_async_context(_listening(apps.mcp, home / "tools.sock"))
+            await stack.enter_async_context(_listening(apps.platform, home / "platform.sock"))
+            platform = PlatformClient(home / "platform.sock", keys.platform)
+            stack.push_async_callback(platform.close)
+            yield await stack.enter_async_context(
+                opened(run, source, platform, home / "tools.sock", minting.token(run))
+            )

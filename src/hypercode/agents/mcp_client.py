@@ -43,7 +43,13 @@ class ToolSession:
                 transport = streamable_http_client(ENDPOINT, http_client=http)
                 self._client = await stack.enter_async_context(Client(transport, mode="auto"))
             except (MCPError, httpx2.HTTPError) as error:
-                raise Unavailable(f"the tools process does not answer: {error}") from error
+                raise _refused(error) from error
+            except ExceptionGroup as group:
+                # The transport's task groups wrap what went wrong, as deep as they nest.
+                _, others = group.split((MCPError, httpx2.HTTPError))
+                if others is not None:
+                    raise
+                raise _refused(group) from group
             self._stack = stack.pop_all()
         return self
 
@@ -88,6 +94,13 @@ class ToolSession:
         if self._client is None:
             raise Unavailable("the tool session is not open")
         return self._client
+
+
+def _refused(error: Exception) -> Unavailable:
+    return Unavailable(
+        f"the tools process does not answer, or refused the grant ({type(error).__name__})",
+        hint="See that the tools process is running and the run's grant has not expired.",
+    )
 
 
 def _outcome(result: types.CallToolResult, duration_ms: float) -> ToolOutcome:

@@ -79,7 +79,9 @@ def _lines(data: bytes, size: int, args: ReadArguments) -> tuple[str, tuple[int,
         chosen.append(lines[first].encode()[: args.max_bytes].decode("utf-8", "ignore"))
     end = first + len(chosen)
     whole_file = size == len(data)
-    return "".join(chosen), (args.start_line, end), len(lines) if whole_file else None, end < len(lines)
+    part = "".join(chosen)
+    cut = not whole_file or end < len(lines) or (bool(chosen) and len(part) < sum(map(len, lines[first:end])))
+    return part, (args.start_line, end), len(lines) if whole_file else None, cut
 
 
 class WriteArguments(Arguments):

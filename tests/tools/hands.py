@@ -1,0 +1,62 @@
+"""A run's hands for tests: sandboxd on a real engine, the tools process before it, one open workspace."""
+
+import contextlib
+import itertools
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hypercode.agents.intent import ToolOutcome
+from hypercode.agents.mcp_client import ToolSession
+from hypercode.platform_api import types as api
+from hypercode.platform_api.client import PlatformClient
+from hypercode.store.tables import RunRow
+
+
+@dataclass
+class Hands:
+    """One run, its tool session, and the platform's own client."""
+
+    run: RunRow
+    tools: ToolSession
+    platform: PlatformClient
+    socket: Path
+    token: str
+    _keys: "itertools.count[int]" = field(default_factory=itertools.count)
+
+    async def call(self, tool: str, **arguments: Any) -> ToolOutcome:
+        return await self.tools.call(tool, arguments, key=f"call-{next(self._keys)}")
+
+    async def shell(self, script: str) -> str:
+        """What a script prints; it has to go well."""
+        outcome = await self.call("sh_exec", script=script)
+        assert outcome.ok, outcome.text
+        assert outcome.data["exit_code"] == 0, outcome.text
+        return str(outcome.data["stdout"])
+
+
+@contextlib.asynccontextmanager
+async def opened(
+    run: RunRow, source: Path, platform: PlatformClient, socket: Path, token: str
+) -> AsyncIterator[Hands]:
+    """Open the run's workspace from a folder and its sandbox, and close both at the end."""
+    await platform.workspace_open(
+        api.WorkspaceOpen(
+            run_id=run.id,
+            workspace_id=run.workspace_id,
+            project_id=run.project_id,
+            source_kind="local_path",
+            source=str(source),
+        )
+    )
+    try:
+        await platform.sandbox_open(
+            api.SandboxOpen(
+                run_id=run.id, workspace_id=run.workspace_id, image="python:3.13-slim", read_only=False
+            )
+        )
+        async with ToolSession(socket, token) as tools:
+            yield Hands(run, tools, platform, socket, token)
+    finally:
+        await platform.workspace_close(api.WorkspaceClose(run_id=run.id, workspace_id=run.workspace_id))
