@@ -50,7 +50,6 @@ class Engine:
     def result(self, root: Path, *options: str, budget_s: float = 20) -> dict[str, Any]:
         return self.records(root, *options, budget_s=budget_s)[-1]
 
-
     def replayed(self, root: Path, patch: dict[str, Any]) -> str:
         """The file after the patch's edits, each of which must find its text exactly once."""
         text = (root / patch["path"]).read_bytes().decode("utf-8")

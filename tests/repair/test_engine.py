@@ -57,7 +57,8 @@ def test_progress_comes_before_the_result(project, engine):
     records = engine.records(root)
     assert [record["type"] for record in records[:-1]] == ["progress"] * (len(records) - 1)
     phases = [record["phase"] for record in records[:-1]]
-    assert phases[0] == "collect" and "localise" in phases and "search" in phases
+    assert phases[0] == "collect"
+    assert {"localise", "search"} <= set(phases)
     assert records[-1]["type"] == "result"
 
 
@@ -75,7 +76,8 @@ def test_no_tests_at_all(project, engine):
 
 
 @pytest.mark.parametrize(
-    ("module", "words"), [("def broken(:\n", "SyntaxError"), ("import nowhere_to_be_found\n", "nowhere")]
+    ("module", "words"),
+    [("def broken(:\n", "SyntaxError"), ("import nowhere_to_be_found\n", "nowhere")],
 )
 def test_collect_error_names_file_and_error(project, engine, module: str, words: str):
     root = project({"people.py": module, "test_people.py": TEST_ADULT})

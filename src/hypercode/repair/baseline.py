@@ -102,9 +102,7 @@ class Measurer:
         left = list(order)
         while left:
             stall_s = max(self._stall_s, 6.0)
-            run = self._server.run(
-                left, wall_s, trace=True, trace_cpu_s=cpu_s, stall_s=stall_s
-            )
+            run = self._server.run(left, wall_s, trace=True, trace_cpu_s=cpu_s, stall_s=stall_s)
             for record in run.records:
                 self.result.suite.coverage[record["test"]] = places_of(record["lines"])
             told = run.records and run.end == "crash" and run.records[-1]["s"] == 0.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import builtins
-from typing import Callable, Dict, Iterator, List, Optional, Set, Tuple
+from typing import Callable, Dict, Iterator, List, Optional, Sequence, Set, Tuple
 
 from .edits import Change, Replacement
 from .evidence import Evidence
@@ -100,7 +100,7 @@ class Context:
         return self.edit([(node, self._fit(node, text))], template, cost, why)
 
     def edit(
-        self, pairs: List[Tuple[ast.AST, str]], template: str, cost: float, why: str
+        self, pairs: Sequence[Tuple[ast.AST, str]], template: str, cost: float, why: str
     ) -> Change:
         """Replace the text of several nodes as it stands."""
         replacements = [Replacement(*self.source.span(node), text) for node, text in pairs]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import fnmatch
+import heapq
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Dict, Iterator, List, Optional, Set, Tuple, Type
@@ -31,6 +32,8 @@ ALL_TEMPLATES: List[Tuple[Tuple[Type[ast.AST], ...], Template]] = [
     *templates_statements.TEMPLATES,
 ]
 MAX_LINES = 250
+GROUP = 25
+SLACK = 1.7
 # How much a line that is not suspicious at all adds to the cost of an edit.
 DISTANCE_COST = 2.0
 
@@ -72,45 +75,81 @@ class Generator:
         self._evidence = evidence
         self._globs = globs
         self._handlers: Dict[Type[ast.AST], List[Template]] = {}
+        self._sources: Dict[str, Optional[SourceFile]] = {}
+        self._contexts: Dict[SourceFile, Context] = {}
+        self._by_line: Dict[SourceFile, Dict[int, List[ast.AST]]] = {}
+        self._given: Set[ast.AST] = set()
 
-    def candidates(self, scores: Dict[Place, float]) -> List[Candidate]:
-        """Candidates for the lines with the highest scores, cheapest first."""
-        best = sorted(scores.items(), key=lambda item: (-item[1], item[0]))[:MAX_LINES]
+    def candidates(self, scores: Dict[Place, float]) -> Iterator[Candidate]:
+        """Candidates for the lines with the highest scores, cheapest first.
+
+        Lines are taken some at a time, so that a large file does not cost seconds before the
+        first try; the order across such groups is right to within `SLACK`.
+        """
+        wanted = [item for item in scores.items() if self._wanted(item[0][0])]
+        best = sorted(wanted, key=lambda item: (-item[1], item[0]))[:MAX_LINES]
+        waiting: List[Tuple[float, int, Candidate]] = []
+        top = best[0][1] if best else 1.0
+        count = 0
+        for start in range(0, len(best), GROUP):
+            for candidate in self._of_places(best[start : start + GROUP], top):
+                count += 1
+                heapq.heappush(waiting, (candidate.priority, count, candidate))
+            following = best[start + GROUP : start + GROUP + 1]
+            bound = SLACK + DISTANCE_COST * (1 - following[0][1] / top) if following else 1e9
+            while waiting and waiting[0][0] <= bound:
+                yield heapq.heappop(waiting)[2]
+
+    def _of_places(self, places: List[Tuple[Place, float]], top: float) -> Iterator[Candidate]:
         by_file: Dict[str, Dict[int, float]] = {}
-        for (path, line), score in best:
-            if self._wanted(path):
-                by_file.setdefault(path, {})[line] = score
-        found: List[Candidate] = []
+        for (path, line), score in places:
+            by_file.setdefault(path, {})[line] = score
         for path, lines in by_file.items():
             source = self._load(path)
             if source is not None:
-                found.extend(self.of_file(source, lines))
-        found.sort(key=lambda each: each.priority)
-        return found
+                yield from self.of_file(source, lines, top)
 
     def _wanted(self, path: str) -> bool:
         return not self._globs or any(fnmatch.fnmatch(path, glob) for glob in self._globs)
 
     def _load(self, path: str) -> Optional[SourceFile]:
-        try:
-            return SourceFile.load(self._root, path)
-        except (OSError, SyntaxError, UnicodeDecodeError, RecursionError):
-            return None
+        if path not in self._sources:
+            try:
+                self._sources[path] = SourceFile.load(self._root, path)
+            except (OSError, SyntaxError, UnicodeDecodeError, RecursionError):
+                self._sources[path] = None
+        return self._sources[path]
 
-    def of_file(self, source: SourceFile, lines: Dict[int, float]) -> Iterator[Candidate]:
-        """Candidates for the given lines of one file; each text is proposed once."""
-        context = Context(source, self._evidence)
+    def _context(self, source: SourceFile) -> Context:
+        if source not in self._contexts:
+            self._contexts[source] = Context(source, self._evidence)
+        return self._contexts[source]
+
+    def of_file(
+        self, source: SourceFile, lines: Dict[int, float], top: float
+    ) -> Iterator[Candidate]:
+        """Candidates for the given lines of one file; `top` is the best score of all lines."""
+        context = self._context(source)
         seen: Set[Tuple[object, ...]] = set()
-        top = max(lines.values())
-        for node in ast.walk(source.tree):
-            score = self._score(node, source, lines)
-            if score <= 0:
-                continue
+        for node, score in self._nodes(source, lines):
             for change in self._changes(node, context):
                 if change.replacements not in seen:
                     seen.add(change.replacements)
                     priority = change.cost + DISTANCE_COST * (1 - score / top)
                     yield Candidate(source, change, _unit(source, node, change), priority)
+
+    def _nodes(
+        self, source: SourceFile, lines: Dict[int, float]
+    ) -> Iterator[Tuple[ast.AST, float]]:
+        """Nodes on the given lines that were not given before, with their scores."""
+        if source not in self._by_line:
+            self._by_line[source] = nodes_by_line(source)
+        by_line = self._by_line[source]
+        for line in sorted(lines, key=lambda each: (-lines[each], each)):
+            for node in by_line.pop(line, ()):
+                if node not in self._given:
+                    self._given.add(node)
+                    yield node, lines[line]
 
     def _changes(self, node: ast.AST, context: Context) -> Iterator[Change]:
         kind = type(node)
@@ -121,31 +160,33 @@ class Generator:
         for template in self._handlers[kind]:
             yield from template(node, context)
 
-    @staticmethod
-    def _score(node: ast.AST, source: SourceFile, lines: Dict[int, float]) -> float:
-        """The best score of the lines a node takes, without the blocks inside it."""
-        if isinstance(node, FUNCTIONS):
-            first, last = node.body[0].lineno, node.end_lineno or node.lineno
-        elif isinstance(node, ast.stmt):
-            first, last = header_lines(node)
-        elif isinstance(node, (ast.expr, ast.comprehension, ast.keyword, ast.ExceptHandler, ast.Slice)):
-            return _expression_score(node, source, lines)
-        else:
-            return 0.0
-        return max((lines.get(line, 0.0) for line in range(first, last + 1)), default=0.0)
+
+def nodes_by_line(source: SourceFile) -> Dict[int, List[ast.AST]]:
+    """Nodes by each line that makes them suspicious: those of their statement's header.
+
+    Not every line of a statement over several lines is reported, so all of them count for each.
+    """
+    found: Dict[int, List[ast.AST]] = {}
+    for node in ast.walk(source.tree):
+        first, last = _lines_of(node, source)
+        for line in range(first, last + 1):
+            found.setdefault(line, []).append(node)
+    return found
 
 
-def _expression_score(node: ast.AST, source: SourceFile, lines: Dict[int, float]) -> float:
-    """Multi-line statements do not report each of their lines, so the statement's count too."""
+def _lines_of(node: ast.AST, source: SourceFile) -> Tuple[int, int]:
+    if isinstance(node, FUNCTIONS):
+        return node.body[0].lineno, node.end_lineno or node.lineno
+    if isinstance(node, ast.stmt):
+        return header_lines(node)
     if isinstance(node, ast.ExceptHandler):
-        parent = source.parents[node]
-        first, last = parent.lineno, node.lineno  # type: ignore[attr-defined]
-    else:
+        return source.parents[node].lineno, node.lineno  # type: ignore[attr-defined]
+    if isinstance(node, (ast.expr, ast.comprehension, ast.keyword, ast.Slice)):
         statement = source.statement_of(node)
-        if isinstance(statement, (*FUNCTIONS, ast.ClassDef)):
-            return 0.0  # decorators, defaults and annotations run when the module is imported
-        first, last = header_lines(statement)
-    return max((lines.get(line, 0.0) for line in range(first, last + 1)), default=0.0)
+        # Decorators, defaults and annotations run when the module is imported.
+        if not isinstance(statement, (*FUNCTIONS, ast.ClassDef)):
+            return header_lines(statement)
+    return 1, 0
 
 
 def _unit(source: SourceFile, node: ast.AST, change: Change) -> Optional[Unit]:

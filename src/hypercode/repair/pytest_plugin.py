@@ -31,9 +31,13 @@ MAX_MESSAGE = 4000
 class Wire(Protocol):
     """Where requests come from and replies go to."""
 
-    def receive(self) -> Dict[str, Any]: ...
+    def receive(self) -> Dict[str, Any]:
+        """The next request."""
+        ...
 
-    def send(self, record: Dict[str, Any]) -> None: ...
+    def send(self, record: Dict[str, Any]) -> None:
+        """Write one reply."""
+        ...
 
 
 def quiet_plugins() -> List[str]:
@@ -86,7 +90,9 @@ class ServePlugin:
         self._live = LiveFunctions(self._root)
         gc.collect()
         gc.freeze()  # so that a collection in a child does not copy every page of the parent
-        tests = [{"id": item.nodeid, "file": self._relative(str(item.path))} for item in session.items]
+        tests = [
+            {"id": item.nodeid, "file": self._relative(str(item.path))} for item in session.items
+        ]
         self._wire.send({"reply": "collected", "tests": tests, "errors": self.collect_errors})
         while True:
             request = self._wire.receive()
@@ -139,10 +145,9 @@ class ServePlugin:
         self._brief = bool(request.get("brief"))
         known = set() if self._brief else set(sys.modules)
         swap = request.get("swap")
-        if swap is not None:
-            if self._install(swap) is None:
-                emit({"swap": "impossible"})
-                return
+        if swap is not None and self._install(swap) is None:
+            emit({"swap": "impossible"})
+            return
         self._emit = emit
         self._trace_cpu_s = float(request.get("trace_cpu_s", 10.0))
         tracer = line_tracer(self._files) if request.get("trace") else None

@@ -21,8 +21,8 @@ _BLUNT = {
 }
 
 
-def score(candidate: Candidate, fixed: int, evidence: Evidence) -> float:
-    """Higher is better, at most 1 for each failing test fixed.
+def score(candidate: Candidate, evidence: Evidence) -> float:
+    """Between 0 and 1; higher is better.
 
     Taken off: the candidate's priority (cost and distance), calls that are gone, constants that
     only the failing tests know (a patch that repeats the expected value), and blunt templates.
@@ -33,7 +33,7 @@ def score(candidate: Candidate, fixed: int, evidence: Evidence) -> float:
     penalty += 1.0 * (len(changes) - 1)
     penalty += 0.6 * max(0, len(_calls(before)) - len(_calls(after)))
     penalty += 0.8 * len(_constants(after) - _constants(before) & set(evidence.literals))
-    return round(fixed / (1.0 + 0.25 * penalty), 4)
+    return round(1.0 / (1.0 + 0.25 * penalty), 4)
 
 
 def _calls(text: str) -> List[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Optional, Set, Tuple
@@ -15,16 +16,16 @@ from .compiling import compiled, swap_key
 from .evidence import Evidence, gather
 from .generate import Candidate, Generator
 from .localise import suspiciousness
-from .report import Patch, describe
 from .rank import score
+from .report import Patch, describe
 from .second import Seed, best_seeds, second_candidates
 from .validate import Validator, Verdict
 
 Write = Callable[[Dict[str, Any]], None]
 Trial = Tuple[Candidate, Swap]
 PROGRESS_EVERY_S = 0.5
-BASELINE_SHARE, BASELINE_AFTER_FAILURE = 0.6, 0.25
-VALIDATION_SHARE = 0.3
+BASELINE_SHARE, BASELINE_AFTER_FAILURE, TRACE_SHARE = 0.45, 0.25, 0.12
+VALIDATION_SHARE = 0.2
 SINGLE_SHARE = 0.65
 MAX_WEIGHED = 20
 MAX_LATE = 20
@@ -127,7 +128,7 @@ class Search:
         if wanted:
             measurer.run(wanted, BASELINE_SHARE * budget, BASELINE_SHARE * budget)
         wanted_failing = list(suite.failing)
-        rest = [test for test in range(len(tests)) if test not in set(wanted)]
+        rest = self._small_files_first(set(wanted))
         if not self._options.tests or wanted_failing:
             measurer.run(rest, BASELINE_SHARE * budget, BASELINE_AFTER_FAILURE * budget)
         if self._options.tests:
@@ -138,10 +139,17 @@ class Search:
         self._server.preload(measurer.result.modules)
         failing = len(suite.failing)
         self._progress("localise", f"{failing} failing; tracing the lines they run", force=True)
-        measurer.trace(tests, max(2.0, 0.2 * budget))
+        measurer.trace(tests, max(2.0, TRACE_SHARE * budget))
         ids = [tests[test].id for test in suite.failing]
         details = [self._baseline.details[t] for t in suite.failing if t in self._baseline.details]
         self._evidence = gather(self._options.root, ids, details)
+
+    def _small_files_first(self, done: Set[int]) -> List[int]:
+        """The other tests, file by file: of a long suite at least some of most files is seen."""
+        tests = self._collection.tests
+        sizes = Counter(test.file for test in tests)
+        rest = [index for index in range(len(tests)) if index not in done]
+        return sorted(rest, key=lambda index: (sizes[tests[index].file], tests[index].file, index))
 
     def _search(self) -> None:
         """Single edits, then those that ran out of time, then second edits on partial fixes."""
@@ -150,20 +158,18 @@ class Search:
         scores = suspiciousness(suite.coverage, set(suite.failing), self._evidence)
         generator = Generator(self._options.root, self._evidence, self._options.paths)
         candidates = generator.candidates(scores)
-        self._state.total = len(candidates)
-        self._progress("search", f"{len(candidates)} candidate edits", force=True)
+        self._progress("search", f"{len(scores)} suspicious lines", force=True)
         left = self._options.budget_s - self.elapsed()
         self._until = self.elapsed() + SINGLE_SHARE * left
-        self._try_all(self._fresh(iter(candidates)), patient=False)
+        self._try_all(self._fresh(candidates), patient=False)
         late, self._state.late = self._state.late[:MAX_LATE], []
         self._try_all(iter(late), patient=True)
         self._until = self._options.budget_s
         if self._patches or self._enough():
             return
         seeds = best_seeds([self._weighed(seed) for seed in best_seeds(self._state.seeds)])
-        second = list(second_candidates(generator, seeds, scores))
-        self._state.total += len(second)
-        self._try_all(self._fresh(iter(second)), patient=False)
+        second = second_candidates(generator, seeds, scores)
+        self._try_all(self._fresh(second), patient=False)
 
     def _weighed(self, seed: Seed) -> Seed:
         """The seed with the passing tests it breaks taken off its gain."""
@@ -181,8 +187,8 @@ class Search:
             verdicts = self._validator.try_failing([swap for _, swap in batch], patient)
             self._state.tried += len(batch)
             self._progress("search", f"Tried {self._state.tried} edits")
-            for trial, verdict in map(lambda *pair: pair, batch, verdicts):
-                self._judge(trial, verdict, patient)
+            for position, trial in enumerate(batch):
+                self._judge(trial, verdicts[position], patient)
 
     def _enough(self) -> bool:
         elapsed = self.elapsed()
@@ -200,6 +206,7 @@ class Search:
         """Candidates that compile, each program once."""
         for candidate in candidates:
             swap = compiled(candidate)
+            self._state.total += 1
             if swap is not None and swap_key(swap) not in self._state.seen:
                 self._state.seen.add(swap_key(swap))
                 yield candidate, swap
@@ -209,7 +216,7 @@ class Search:
         suite = self._baseline.suite
         if verdict.late and not patient:
             self._state.late.append(trial)
-        if len(verdict.fixed) < len(suite.failing):
+        if len(verdict.fixed) < len(self._validator.probes):
             if verdict.fixed and candidate.base is None:
                 self._state.seeds.append(Seed(candidate, len(verdict.fixed)))
             return
@@ -219,10 +226,9 @@ class Search:
         rest = [test for test in suite.passing if test not in set(near)]
         quick = suite.duration(rest) < 0.1 * self._options.budget_s
         if not quick or self._validator.holds(swap, rest):
-            value = score(candidate, len(verdict.fixed), self._evidence)
-            self._patches.append(
-                Patch(candidate, swap, value, verdict.fixed, self.elapsed(), complete=quick)
-            )
+            value, fixed = score(candidate, self._evidence), list(suite.failing)
+            patch = Patch(candidate, swap, value, fixed, self.elapsed(), complete=quick)
+            self._patches.append(patch)
 
     def _validate(self) -> None:
         self._patches.sort(key=lambda patch: -patch.score)
@@ -237,7 +243,7 @@ class Search:
                 if not self._validator.holds(patch.swap, suite.passing):
                     continue
             kept.append(patch)
-        self._patches = kept
+        self._patches = kept[: self._options.max_patches]
 
     def _finish(self) -> Dict[str, Any]:
         if self._patches:

@@ -38,7 +38,8 @@ def second_candidates(
         except (SyntaxError, RecursionError, ValueError):
             continue
         lines = shifted_lines(first, scores)
-        for second in generator.of_file(source, lines) if lines else ():
+        top = max(lines.values(), default=1.0)
+        for second in generator.of_file(source, lines, top):
             priority = second.priority + first.priority + 0.15 * position
             found.append(replace(second, base=first, priority=priority))
     found.sort(key=lambda each: each.priority)

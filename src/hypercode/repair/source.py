@@ -1,8 +1,8 @@
 """One source file: its text, its syntax tree, and where in the text each node is."""
 
 from __future__ import annotations
-
 import __future__ as future
+
 import ast
 import re
 import tokenize
@@ -50,6 +50,7 @@ class SourceFile:
         self._line_starts = [0] + [match.end() for match in _NEWLINE.finditer(text)]
         self._ascii = text.isascii()
         self.parents: Dict[ast.AST, ast.AST] = {}
+        self._units: Dict[ast.AST, Optional[Unit]] = {}
         for parent in ast.walk(self.tree):
             for child in ast.iter_child_nodes(parent):
                 self.parents[child] = parent
@@ -127,6 +128,11 @@ class SourceFile:
 
     def unit_of(self, node: ast.AST) -> Optional[Unit]:
         """The outermost function round the node; None for code of a module or class body."""
+        if node not in self._units:
+            self._units[node] = self._find_unit(node)
+        return self._units[node]
+
+    def _find_unit(self, node: ast.AST) -> Optional[Unit]:
         chain = [node, *self.ancestors(node)]
         functions = [entry for entry in chain if isinstance(entry, FUNCTIONS)]
         if not functions:

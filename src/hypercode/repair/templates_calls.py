@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from typing import Iterator, List, Optional, Tuple, Type
+from typing import Dict, Iterator, List, Optional, Tuple, Type
 
 from .context import Context, Template
 from .edits import Change
@@ -13,7 +13,22 @@ SUFFIXES = (
     *(".strip()", ".lower()", ".copy()", ".items()", ".upper()", ".split()", ".values()"),
     *(".keys()", ".rstrip()", ".title()", ".casefold()", ".days"),
 )
-_ORDERED = ("sorted", "min", "max")
+_DEFAULTS = tuple((text, 1.5) for text in ("0", "None", "[]", "''", "{}", "False", "1"))
+_SORTING = (
+    *(("reverse=True", 1.4), ("key=len", 1.8), ("key=str.lower", 1.8), ("key=str", 2.2)),
+    *(("key=lambda item: item[1]", 1.8), ("key=lambda item: item[0]", 1.9)),
+)
+_EXTREME = (("default=0", 1.6), ("default=None", 1.8), ("key=len", 1.8), ("key=abs", 1.9))
+# What a call of this name often lacks, and what adding it costs.
+EXTRA_ARGUMENTS: Dict[str, Tuple[Tuple[str, float], ...]] = {
+    **{name: _DEFAULTS for name in ("get", "pop", "getattr", "next", "setdefault")},
+    **{name: _SORTING for name in ("sorted", "sort")},
+    **{name: _EXTREME for name in ("min", "max")},
+    **{name: (("1", 1.6), ("start=1", 2.0)) for name in ("enumerate", "sum")},
+    "round": (("2", 1.6), ("1", 2.0), ("3", 2.2)),
+    **{n: (("' '", 1.8), ("1", 1.9), ("','", 2.0), ("'\\n'", 2.2)) for n in ("split", "rsplit")},
+    "dumps": (("sort_keys=True", 2.0), ("indent=2", 2.2)),
+}
 
 
 def arguments(node: ast.AST, context: Context) -> Iterator[Change]:
@@ -57,23 +72,7 @@ def extra_argument(node: ast.AST, context: Context) -> Iterator[Change]:
     if not isinstance(node, ast.Call):
         return
     name = node.func.attr if isinstance(node.func, ast.Attribute) else context.text(node.func)
-    options: List[Tuple[str, float]] = []
-    if name in ("get", "pop", "getattr", "next") and len(node.args) < 3:
-        options = [(text, 1.5) for text in ("0", "None", "[]", "''", "{}", "False", "1")]
-    elif name in ("sorted", "sort"):
-        options = [("reverse=True", 1.4), ("key=len", 1.8), ("key=str.lower", 1.8), ("key=str", 2.2)]
-        options += [("key=lambda item: item[1]", 1.8), ("key=lambda item: item[0]", 1.9)]
-    elif name in ("min", "max"):
-        options = [("default=0", 1.6), ("default=None", 1.8), ("key=len", 1.8), ("key=abs", 1.9)]
-    elif name in ("enumerate", "sum"):
-        options = [("1", 1.6), ("start=1", 2.0)]
-    elif name == "round":
-        options = [("2", 1.6), ("1", 2.0), ("3", 2.2)]
-    elif name in ("split", "rsplit"):
-        options = [("1", 1.8)] if node.args else [("','", 2.0), ("' '", 1.8), ("'\\n'", 2.2)]
-    elif name in ("zip", "json", "dumps"):
-        options = [("sort_keys=True", 2.0)] if name == "dumps" else []
-    for text, cost in options:
+    for text, cost in EXTRA_ARGUMENTS.get(name, ()):
         why = f"give `{name}` the argument `{text}`"
         yield context.swap(node, _extended(node, text, context), "argument-added", cost, why)
     if name not in WRAPPERS:
@@ -195,7 +194,9 @@ def wrapped(node: ast.AST, context: Context) -> Iterator[Change]:
 
 
 def _wrap_cost(node: ast.AST, context: Context) -> Optional[float]:
-    if isinstance(node, (ast.Starred, ast.Constant, ast.Lambda, ast.Compare, ast.BoolOp, ast.Slice)):
+    if isinstance(
+        node, (ast.Starred, ast.Constant, ast.Lambda, ast.Compare, ast.BoolOp, ast.Slice)
+    ):
         return None
     if not isinstance(getattr(node, "ctx", ast.Load()), ast.Load):
         return None

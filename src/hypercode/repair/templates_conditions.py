@@ -81,7 +81,7 @@ def conditional_value(node: ast.AST, context: Context) -> Iterator[Change]:
     parent = context.parent(node)
     if not isinstance(parent, (ast.Return, ast.Assign)) or not isinstance(node, ast.expr):
         return
-    if isinstance(node, (ast.Constant, ast.IfExp)) or isinstance(node, ast.Name):
+    if isinstance(node, (ast.Constant, ast.IfExp, ast.Name)):
         return
     if isinstance(getattr(node, "ctx", None), ast.Store):
         return
@@ -96,7 +96,7 @@ def conditional_value(node: ast.AST, context: Context) -> Iterator[Change]:
 
 def guard(node: ast.AST, context: Context) -> Iterator[Change]:
     """A statement that needs a guard before it: leave early when a value is empty or missing."""
-    if not isinstance(node, ast.stmt) or not _starts_line(node, context):
+    if not isinstance(node, ast.stmt) or not starts_line(node, context):
         return
     if isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.AsyncFunctionDef)):
         return
@@ -118,11 +118,12 @@ def guard(node: ast.AST, context: Context) -> Iterator[Change]:
 
 def _first_statement(function: ast.AST) -> ast.stmt:
     body: List[ast.stmt] = function.body  # type: ignore[attr-defined]
-    plain = body[1:] if len(body) > 1 and _docstring(body[0]) else body
+    plain = body[1:] if len(body) > 1 and docstring(body[0]) else body
     return plain[0]
 
 
-def _docstring(statement: ast.stmt) -> bool:
+def docstring(statement: ast.stmt) -> bool:
+    """True for a statement that is only a string."""
     value = statement.value if isinstance(statement, ast.Expr) else None
     return isinstance(value, ast.Constant) and isinstance(value.value, str)
 
@@ -130,30 +131,28 @@ def _docstring(statement: ast.stmt) -> bool:
 def _is_docstring(node: ast.stmt, context: Context) -> bool:
     parent = context.parent(node)
     body: List[ast.stmt] = getattr(parent, "body", [])
-    return bool(body) and body[0] is node and _docstring(node)
+    return bool(body) and body[0] is node and docstring(node)
 
 
-def _starts_line(node: ast.stmt, context: Context) -> bool:
+def starts_line(node: ast.stmt, context: Context) -> bool:
+    """True when nothing stands before the statement on its line, `el` of `elif` included."""
     start = context.source.span(node)[0]
     line_start = context.source.line_span(node.lineno)[0]
     before = context.source.text[line_start:start]
-    return not before.strip() and not _is_elif(node, context)
+    return not before.strip() and not is_elif(node, context)
 
 
-def _is_elif(node: ast.stmt, context: Context) -> bool:
+def is_elif(node: ast.stmt, context: Context) -> bool:
+    """True for the `if` that an `elif` is in the syntax tree."""
     start = context.source.span(node)[0]
     return isinstance(node, ast.If) and context.source.text.startswith("elif", start)
 
 
-def _guard_tests(
-    node: ast.stmt, context: Context, first: bool
-) -> Iterator[Tuple[str, float]]:
+def _guard_tests(node: ast.stmt, context: Context, first: bool) -> Iterator[Tuple[str, float]]:
     scope = context.scope(node)
     _, last = header_lines(node)
     used = {
-        entry.id
-        for entry in ast.walk(node)
-        if isinstance(entry, ast.Name) and entry.lineno <= last
+        entry.id for entry in ast.walk(node) if isinstance(entry, ast.Name) and entry.lineno <= last
     }
     names = scope.parameters if first else [name for name in scope.names if name in used]
     for name in names[:_MAX_GUARDS]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from difflib import SequenceMatcher
 from typing import Dict, Iterator, List, Tuple, Type
 
@@ -74,6 +75,7 @@ FUNCTIONS_OF = _partners(FUNCTION_GROUPS)
 METHODS_OF = _partners(METHOD_GROUPS)
 
 
+@functools.lru_cache(maxsize=4096)
 def _close(one: str, other: str) -> float:
     return SequenceMatcher(None, one, other).ratio()
 
@@ -119,9 +121,7 @@ def everywhere(node: ast.AST, context: Context) -> Iterator[Change]:
     yield from _parameters(node, context)
 
 
-def _parameters(
-    node: ast.FunctionDef | ast.AsyncFunctionDef, context: Context
-) -> Iterator[Change]:
+def _parameters(node: ast.FunctionDef | ast.AsyncFunctionDef, context: Context) -> Iterator[Change]:
     start = context.source.span(node.args.args[0])[0] if node.args.args else 0
     for argument in node.args.args:
         for name in sorted(context.evidence.undefined):

@@ -8,7 +8,7 @@ from typing import Iterator, List, Optional, Tuple, Type
 from .context import MAX_DONORS, Context, Template
 from .edits import Change, Replacement
 from .source import FUNCTIONS
-from .templates_conditions import _docstring, _is_elif, _starts_line
+from .templates_conditions import docstring, is_elif, starts_line
 
 RESULTS = ("None", "True", "False", "0", "[]", '""', "-1")
 _SIMPLE = (ast.Assign, ast.AugAssign, ast.Expr, ast.Return, ast.Delete, ast.AnnAssign, ast.Raise)
@@ -42,9 +42,9 @@ def _alone(node: ast.stmt, context: Context) -> bool:
 
 def deleted(node: ast.AST, context: Context) -> Iterator[Change]:
     """A statement that should not be there."""
-    if not isinstance(node, (*_SIMPLE, ast.Continue, ast.Break, ast.If)) or _docstring(node):
+    if not isinstance(node, (*_SIMPLE, ast.Continue, ast.Break, ast.If)) or docstring(node):
         return
-    if not _alone(node, context) or _is_elif(node, context):
+    if not _alone(node, context) or is_elif(node, context):
         return
     start, end = _lines(node, context)
     if len(_block(node, context)) == 1:
@@ -59,7 +59,7 @@ def deleted(node: ast.AST, context: Context) -> Iterator[Change]:
 
 def returned(node: ast.AST, context: Context) -> Iterator[Change]:
     """A `return` that is missing, or returns the wrong thing."""
-    if isinstance(node, ast.Expr) and not _docstring(node):
+    if isinstance(node, ast.Expr) and not docstring(node):
         start = context.source.span(node)[0]
         cost = 1.2 if not isinstance(node.value, ast.Call) else 1.7
         yield context.splice(start, start, "return ", "return-missing", cost, "return the value")
@@ -137,7 +137,7 @@ def dedented(node: ast.AST, context: Context) -> Iterator[Change]:
         return
     block = _block(node, context)
     parent = context.parent(node)
-    if not block or block[-1] is not node or len(block) < 2 or _is_elif(node, context):
+    if not block or block[-1] is not node or len(block) < 2 or is_elif(node, context):
         return
     if not isinstance(parent, (ast.If, ast.With, ast.Try, *_LOOPS)):
         return
@@ -218,7 +218,7 @@ def moved(node: ast.AST, context: Context) -> Iterator[Change]:
         return
     block = _block(node, context)
     index = block.index(node) if node in block else -1
-    if index < 0 or _docstring(node) or _is_elif(node, context):
+    if index < 0 or docstring(node) or is_elif(node, context):
         return
     for other in block[index + 1 :][:3]:
         if not _alone(other, context):
@@ -246,7 +246,9 @@ def jump(node: ast.AST, context: Context) -> Iterator[Change]:
             yield context.edit([(node, text)], "jump", 2.4, f"`{text}` instead of `{mine}`")
     elif isinstance(node, (ast.If, ast.While)):
         start = context.source.span(node)[0]
-        word = next((w for w in ("elif", "if", "while") if context.source.text.startswith(w, start)), "")
+        word = next(
+            (w for w in ("elif", "if", "while") if context.source.text.startswith(w, start)), ""
+        )
         for other in {"elif": ("if",), "if": ("while", "elif"), "while": ("if",)}.get(word, ()):
             end = start + len(word)
             why = f"`{other}` instead of `{word}`"
@@ -258,7 +260,7 @@ def added(node: ast.AST, context: Context) -> Iterator[Change]:
     if not isinstance(node, (*_SIMPLE, ast.If, *_LOOPS)) or not _alone(node, context):
         return
     function = context.function(node)
-    if function is None or isinstance(node, (ast.Return, ast.Raise)) or _docstring(node):
+    if function is None or isinstance(node, (ast.Return, ast.Raise)) or docstring(node):
         return
     if context.enclosing_loop(node) is not None:
         for text, cost in (("break", 1.8), ("continue", 2.0)):
@@ -266,7 +268,7 @@ def added(node: ast.AST, context: Context) -> Iterator[Change]:
     for other in ast.walk(function):
         if isinstance(other, (ast.Assign, ast.AugAssign, ast.Expr)) and other is not node:
             text = context.text(other)
-            if "\n" not in text and not _docstring(other):
+            if "\n" not in text and not docstring(other):
                 why = f"repeat `{text}`"
                 yield _after(node, text, 2.6, context, "statement-copied", why)
                 yield from _before(node, text, context)
@@ -277,7 +279,7 @@ def added(node: ast.AST, context: Context) -> Iterator[Change]:
 
 
 def _before(node: ast.stmt, text: str, context: Context) -> Iterator[Change]:
-    if _starts_line(node, context):
+    if starts_line(node, context):
         start = _lines(node, context)[0]
         indent, newline = context.source.indent_of(node.lineno), context.source.newline
         why = f"repeat `{text}` before line {node.lineno}"
@@ -292,7 +294,11 @@ def collected(node: ast.AST, context: Context) -> Iterator[Change]:
         yield context.edit([(node, text)], "result-of-change", 1.8, f"only call `{text}`")
     elif isinstance(node, ast.AugAssign) and isinstance(node.op, ast.Add):
         target, value = context.text(node.target), context.text(node.value)
-        for form in (f"{target} += [{value}]", f"{target}.append({value})", f"{target} += ({value},)"):
+        for form in (
+            f"{target} += [{value}]",
+            f"{target}.append({value})",
+            f"{target} += ({value},)",
+        ):
             yield context.edit([(node, form)], "one-element", 1.4, f"`{form}`")
         if isinstance(node.value, ast.Call):
             yield context.edit([(node, value)], "result-of-change", 1.9, f"only call `{value}`")

@@ -98,12 +98,16 @@ def off_by_one(node: ast.AST, context: Context) -> Iterator[Change]:
     if cost is None or not isinstance(node, ast.expr) or isinstance(node, ast.Constant):
         return
     text = context.text(node) if isinstance(node, ast.BinOp) else context.operand(node)
-    if isinstance(node, ast.BinOp) and isinstance(node.right, ast.Constant):
-        if node.right.value == 1 and isinstance(node.op, (ast.Add, ast.Sub)):
-            return  # dropping the operand and changing the number cover it
+    if isinstance(node, ast.BinOp) and _is_one_more(node):
+        return  # dropping the operand and changing the number cover it
     for sign in ("+", "-"):
         why = f"{'add' if sign == '+' else 'subtract'} one"
         yield context.swap(node, f"{text} {sign} 1", "off-by-one", cost, why)
+
+
+def _is_one_more(node: ast.BinOp) -> bool:
+    one = isinstance(node.right, ast.Constant) and node.right.value == 1
+    return one and isinstance(node.op, (ast.Add, ast.Sub))
 
 
 def _off_by_one_cost(node: ast.AST, context: Context) -> Optional[float]:
@@ -132,7 +136,13 @@ def subscript(node: ast.AST, context: Context) -> Iterator[Change]:
     if not isinstance(node, ast.Subscript) or isinstance(node.slice, ast.Slice):
         return
     base, index = context.text(node.value), context.text(node.slice)
-    for other, cost in (("0", 1.6), ("-1", 1.4), ("1", 1.9), (f":{index}", 2.3), (f"{index}:", 2.3)):
+    for other, cost in (
+        ("0", 1.6),
+        ("-1", 1.4),
+        ("1", 1.9),
+        (f":{index}", 2.3),
+        (f"{index}:", 2.3),
+    ):
         if other != index:
             text = f"{base}[{other}]"
             yield context.swap(node, text, "subscript", cost, f"use `{text}`")

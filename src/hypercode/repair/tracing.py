@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from types import CodeType, FrameType
 from typing import Any, Callable, Dict, List, Optional, Set
 
 Lines = Dict[str, Set[int]]
+_NOT_PROJECT = {"site-packages", "tests", "test", "testing", ".venv", "venv"}
+_TEST_FILE = re.compile(r"(test_.*|.*_tests?|conftest)\.py$")
 _TOOL = 3  # free for applications: 0, 1, 2 and 5 are named for debugger, coverage, profiler, ...
 
 
@@ -33,7 +36,7 @@ class FileFilter:
             return None
         relative = path[len(self._root) :]
         parts = relative.replace(os.sep, "/").split("/")
-        if "site-packages" in parts or parts[-1] == "conftest.py":
+        if _NOT_PROJECT & set(parts) or _TEST_FILE.match(parts[-1]):
             return None
         return "/".join(parts)
 

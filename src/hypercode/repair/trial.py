@@ -54,6 +54,7 @@ class Emitter:
         self._owner = os.getpid()
 
     def __call__(self, record: Record) -> None:
+        """Write one record, or end a process that is not the one this was made for."""
         if os.getpid() != self._owner:
             LEAVE(0)  # a test forked and its child came back here: it must not go on
         data = json.dumps(record).encode("utf-8") + b"\n"
