@@ -39,6 +39,7 @@ class LlmSettings(BaseModel):
 
     base_url: str | None = None
     api_key: SecretStr | None = None
+    default_model: str | None = None
     timeout_s: float = 300.0
     max_output_tokens: int = 8192
     input_price_per_million: float | None = None

@@ -1,3 +1,7 @@
+"""The choices of models: available only where something is known to be there."""
+
+import pytest
+
 from hypercode.domain.model import ModelInfo, model_catalogue
 
 
@@ -5,17 +9,27 @@ def by_name(models: list[ModelInfo], start: str) -> ModelInfo:
     return next(model for model in models if model.name.startswith(start))
 
 
+@pytest.mark.parametrize(
+    ("environ", "start"),
+    [
+        ({"OPENAI_API_KEY": "k"}, "openai:"),
+        ({"ANTHROPIC_API_KEY": "k"}, "anthropic:"),
+        ({"GEMINI_API_KEY": "k"}, "google:"),
+        ({"OLLAMA_HOST": "localhost:11434"}, "ollama:"),
+    ],
+)
+def test_a_key_makes_its_provider_available_and_no_other(environ: dict[str, str], start: str) -> None:
+    available = [m.name for m in model_catalogue(environ, base_url=None, has_key=False) if m.available]
+    assert [name.startswith(start) for name in available] == [True]
+
+
 def test_what_is_missing_is_named() -> None:
     models = model_catalogue({}, base_url=None, has_key=False)
-    assert by_name(models, "builtin/repair").available
-    assert not by_name(models, "openai:").available
-    assert "ANTHROPIC_API_KEY" in by_name(models, "anthropic:").note
+    assert not any(model.available for model in models)
+    assert "OPENAI_API_KEY" in by_name(models, "openai:").note
     assert "HYPERCODE_LLM__BASE_URL" in by_name(models, "openai-compatible:").note
 
 
-def test_keys_and_urls_make_models_available() -> None:
-    models = model_catalogue({"OPENAI_API_KEY": "sk-1"}, base_url="http://gpu:8000/v1", has_key=False)
-    assert by_name(models, "openai:").available
-    assert not by_name(models, "anthropic:").available
-    assert by_name(models, "openai-compatible:").available
-    assert "sk-1" not in "".join(model.model_dump_json() for model in models)
+def test_the_preferred_model_comes_first() -> None:
+    models = model_catalogue({}, base_url="http://h/v1", has_key=False, preferred="openai-compatible:mine")
+    assert (models[0].name, models[0].available) == ("openai-compatible:mine", True)

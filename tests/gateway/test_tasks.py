@@ -14,7 +14,7 @@ from hypercode.gateway.acceptance import NewTask, accept_task, read_grant_key
 from hypercode.policy import grants
 from hypercode.settings import Settings
 from hypercode.store.database import Database
-from hypercode.store.models import ModelEntry, announce_models
+from hypercode.store.models import ModelInfo, announce_models
 from hypercode.store.runs import update_run
 from hypercode.store.tables import RunEventRow, RunRow, TaskRow
 
@@ -121,8 +121,8 @@ async def test_the_first_model_that_a_worker_announced_is_the_default(
     new_task: Make, admin: Any, empty_database: Database
 ) -> None:
     entries = [
-        ModelEntry(name="openai:big", label="Big", available=False, note="No key is set."),
-        ModelEntry(name="anthropic:good", label="Good", available=True, note=""),
+        ModelInfo(name="openai:big", label="Big", available=False, note="No key is set."),
+        ModelInfo(name="anthropic:good", label="Good", available=True, note=""),
     ]
     async with empty_database.transaction() as session:
         await announce_models(session, entries)

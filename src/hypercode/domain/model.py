@@ -24,29 +24,26 @@ class ModelInfo(BaseModel):
     note: str
 
 
-def model_catalogue(environ: Mapping[str, str], *, base_url: str | None, has_key: bool) -> list[ModelInfo]:
-    """Return the choices, from the environment's variables and the model settings; nothing is asked for."""
-    models = [
-        ModelInfo(
-            name=BUILTIN_REPAIR,
-            label="builtin/repair (no language model)",
-            available=True,
-            note="Searches small fixes in Python for a failing test. Needs no key and no network.",
+def model_catalogue(
+    environ: Mapping[str, str], *, base_url: str | None, has_key: bool, preferred: str | None = None
+) -> list[ModelInfo]:
+    """Return what a worker could reach, the preferred model first; nothing is asked for over the network."""
+    models: list[ModelInfo] = []
+    if preferred is not None:
+        models.append(
+            ModelInfo(name=preferred, label=preferred, available=True, note="The default of this platform.")
         )
-    ]
     for provider, label, example, variables in _KEYED:
         keyed = has_key or any(environ.get(variable) for variable in variables)
         note = "Any of its models can be named." if keyed else f"Set {variables[0]} for the worker."
         models.append(ModelInfo(name=f"{provider}:{example}", label=label, available=keyed, note=note))
+    ollama = "Set OLLAMA_HOST for the worker; the model's context should hold 32k tokens or more."
     models.append(
         ModelInfo(
-            name="ollama:qwen3-coder",
-            label="Ollama",
-            available=True,
-            note=f"Asked for at {base_url or 'http://localhost:11434/v1'}; its context should hold 32k tokens or more.",
+            name="ollama:qwen3-coder", label="Ollama", available=bool(environ.get("OLLAMA_HOST")), note=ollama
         )
     )
-    note = (
+    where = (
         f"Asked for at {base_url}."
         if base_url
         else "Set HYPERCODE_LLM__BASE_URL, such as http://localhost:8000/v1."
@@ -55,8 +52,8 @@ def model_catalogue(environ: Mapping[str, str], *, base_url: str | None, has_key
         ModelInfo(
             name="openai-compatible:NAME",
             label="Another OpenAI-compatible server",
-            available=base_url is not None,
-            note=note,
+            available=False,
+            note=f"{where} Name a model of it with HYPERCODE_LLM__DEFAULT_MODEL=openai-compatible:NAME.",
         )
     )
     return models

@@ -4,7 +4,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel
 
 from hypercode.gateway.deps import CurrentCaller, DbSession
-from hypercode.store.models import ModelEntry, announced_models, default_model
+from hypercode.store.models import ModelInfo, announced_models, default_model
 
 router = APIRouter(prefix="/models", tags=["models"])
 
@@ -12,7 +12,7 @@ router = APIRouter(prefix="/models", tags=["models"])
 class ModelList(BaseModel):
     """``default`` is taken when a task names none."""
 
-    items: list[ModelEntry]
+    items: list[ModelInfo]
     default: str
 
 

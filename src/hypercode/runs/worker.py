@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -14,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from hypercode.domain.model import model_catalogue
 from hypercode.domain.role import AgentRole
 from hypercode.events.live_notify import NotifyWakeUps
 from hypercode.platform_api.client import PlatformClient
@@ -23,6 +25,7 @@ from hypercode.runs.workflow import register
 from hypercode.settings import Settings
 from hypercode.store.artifacts import ArtifactStore
 from hypercode.store.database import Database
+from hypercode.store.models import announce_models
 from hypercode.store.queue import APPLICATION_NAME, APPLICATION_VERSION, queue_name
 from hypercode.store.runs import RUN_CONTROL_CHANNEL
 from hypercode.verification.client import VerifierClient
@@ -44,6 +47,7 @@ async def serve(settings: Settings, database_url: str, executor_id: str, roles: 
         platform=PlatformClient(settings.socket("platform"), key),
         verifier=VerifierClient(settings.socket("verifier"), verification_key),
     )
+    await _announce_models(services)
     listeners = [
         asyncio.create_task(_listen_for_cancels(services, database_url)),
         asyncio.create_task(_listen_for_children(services, database_url)),
@@ -58,6 +62,15 @@ async def serve(settings: Settings, database_url: str, executor_id: str, roles: 
     await asyncio.gather(*listeners, return_exceptions=True)
     with suppress(asyncio.CancelledError):
         await database.dispose()
+
+
+async def _announce_models(services: Services) -> None:
+    llm = services.settings.llm
+    models = model_catalogue(
+        os.environ, base_url=llm.base_url, has_key=llm.api_key is not None, preferred=llm.default_model
+    )
+    async with services.database.transaction() as session:
+        await announce_models(session, models)
 
 
 def _health(settings: Settings) -> uvicorn.Server:
@@ -75,7 +88,9 @@ def _health(settings: Settings) -> uvicorn.Server:
     return uvicorn.Server(uvicorn.Config(app, uds=str(path), log_config=None, access_log=False))
 
 
-async def _launch(services: Services, database_url: str, executor_id: str, roles: Sequence[AgentRole]) -> None:
+async def _launch(
+    services: Services, database_url: str, executor_id: str, roles: Sequence[AgentRole]
+) -> None:
     logging.getLogger("dbos").setLevel(logging.WARNING)
     config: DBOSConfig = {
         "name": APPLICATION_NAME,
@@ -93,7 +108,9 @@ async def _launch(services: Services, database_url: str, executor_id: str, roles
     DBOS.listen_queues(names)
     DBOS.launch()
     for name in names:
-        await DBOS.register_queue_async(name, worker_concurrency=RUNS_AT_ONCE, polling_interval_sec=QUEUE_POLL_S)
+        await DBOS.register_queue_async(
+            name, worker_concurrency=RUNS_AT_ONCE, polling_interval_sec=QUEUE_POLL_S
+        )
 
 
 async def _listen_for_cancels(services: Services, database_url: str) -> None:
