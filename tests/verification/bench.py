@@ -19,7 +19,7 @@ from hypercode.domain.environment import Environment, Recipe
 from hypercode.domain.ids import new_id
 from hypercode.domain.role import AgentRole
 from hypercode.platform_api.types import CheckRan, CheckRun
-from hypercode.sandbox.base import ExportedDiff
+from hypercode.sandbox.base import CheckRequest, ExportedDiff, OpenWorkspace, Sandboxes
 from hypercode.store.artifacts import ArtifactStore
 from hypercode.store.database import Database
 from hypercode.store.runs import create_run
@@ -112,10 +112,12 @@ class LocalBench:
         git(self.directory, "add", "-A")
         git(self.directory, "commit", "-q", "--allow-empty", "-m", "head")
         diff = git(self.directory, "diff", "--binary", "--full-index", self.base_commit, "HEAD")
+        head, tree = git(self.directory, "rev-parse", "HEAD", "HEAD^{tree}").split()
+        git(self.directory, "checkout", "-q", "--detach", self.base_commit)
         return ExportedDiff(
             diff=diff,
-            head_commit=git(self.directory, "rev-parse", "HEAD"),
-            head_tree=git(self.directory, "rev-parse", "HEAD^{tree}"),
+            head_commit=head,
+            head_tree=tree,
             files=sorted(edits),
             insertions=0,
             deletions=0,
@@ -270,3 +272,46 @@ async def open_court(bench: Bench, database: Database, directory: Path, project_
     artifacts = ArtifactStore(directory / "artifacts")
     key = Ed25519PrivateKey.generate()
     return Court(bench, database, artifacts, key, project_id, ids["task"], organisation_id)
+
+
+@dataclass
+class DockerBench:
+    """Runs checks as the platform does: workspaces, fresh containers and images of the sandbox room."""
+
+    local: LocalBench
+    sandboxes: Sandboxes
+    project_id: str = field(default_factory=lambda: new_id("project"))
+    image: str = ""
+    image_id: str = ""
+    base_commit: str = ""
+    opened: list[str] = field(default_factory=list)
+
+    def workspace_for(self, run_id: str) -> str:
+        return new_id("workspace")
+
+    async def open(self, workspace_id: str) -> None:
+        info = await self.sandboxes.open_workspace(
+            OpenWorkspace(
+                workspace_id=workspace_id,
+                project_id=self.project_id,
+                source_kind="local_path",
+                source=str(self.local.directory),
+                commit=self.local.base_commit,
+            )
+        )
+        self.opened.append(workspace_id)
+        self.base_commit = info.base_commit
+
+    async def export(self, workspace_id: str, edits: Edits) -> ExportedDiff:
+        exported = await self.local.export(workspace_id, edits)
+        await self.sandboxes.apply_diff(workspace_id, exported.diff)
+        return await self.sandboxes.export_diff(workspace_id, "head")
+
+    async def check_run(self, request: CheckRun) -> CheckRan:
+        asked = CheckRequest.model_validate(request.model_dump(exclude={"run_id"}))
+        output = await self.sandboxes.check(asked)
+        return CheckRan.model_validate(output.model_dump())
+
+    async def close(self) -> None:
+        for workspace_id in self.opened:
+            await self.sandboxes.close_workspace(workspace_id)
