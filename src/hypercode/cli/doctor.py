@@ -57,7 +57,7 @@ def _try(name: str, look: Callable[[], str]) -> Finding:
 
 
 def _engine(settings: Settings) -> str:
-    facts = asyncio.run(DockerSandboxes(settings).ready())
+    facts = asyncio.run(DockerSandboxes(settings.sandbox).ready())
     return ", ".join(f"{key} {value}" for key, value in facts.items())
 
 

@@ -4,7 +4,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import Coroutine
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from hypercode.domain.errors import SandboxDown, TimedOut
 from hypercode.sandbox.base import CheckOutput, CheckRequest, ExecRequest, ExecResult, Profile, StartSandbox
@@ -98,7 +98,7 @@ class Checks:
         files = reply.get("files")
         if not isinstance(files, dict):
             return {}
-        return {str(name): str(text) for name, text in files.items()}
+        return {str(name): str(text) for name, text in cast(dict[object, object], files).items()}
 
     async def _clean_up(self, number: str, workspace_id: str, volume: str) -> None:
         await self._containers.stop_of(Profile.CHECK, number, workspace_id)

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import json
 import tarfile
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
@@ -80,17 +81,28 @@ class Engine:
             await self._docker.close()
             self._docker = None
 
+    def _container(self, name: str) -> Any:
+        # The library types these half; the engine's answers are checked where they are read.
+        return cast(Any, self.docker.containers).container(name)
+
     async def call(self, path: str, method: str = "GET", *, data: Any = None, **params: str) -> Any:
-        """Make one JSON call."""
+        """Make one call; its answer is JSON, or nothing."""
         async with engine_failures():
-            return await cast(Any, self.docker)._query_json(
-                path, method=method, data=data, params=params or None
+            query = cast(Any, self.docker)._query(
+                path,
+                method=method,
+                data=json.dumps(data) if data is not None else None,
+                params=params or None,
+                headers={"Content-Type": "application/json"},
             )
+            async with query as response:
+                body = await response.read()
+        return json.loads(body) if body else None
 
     async def version(self) -> dict[str, Any]:
         """Return the engine's own words about itself."""
         async with engine_failures(), asyncio.timeout(10):
-            return cast(dict[str, Any], await self.docker.version())
+            return await self.docker.version()
 
     async def image_id(self, reference: str) -> str | None:
         """Return the id of an image, None when the engine does not have it."""
@@ -119,13 +131,13 @@ class Engine:
     async def start(self, name: str) -> None:
         """Start a created container."""
         async with engine_failures():
-            await self.docker.containers.container(name).start()
+            await self._container(name).start()
 
     async def inspect(self, name: str) -> dict[str, Any] | None:
         """Return what the engine knows of a container, None when there is none."""
         try:
             async with engine_failures():
-                return await self.docker.containers.container(name).show()
+                return await self._container(name).show()
         except NotFound:
             return None
 
@@ -133,7 +145,7 @@ class Engine:
         """Kill and remove a container; nothing to do is fine."""
         try:
             async with engine_failures():
-                await self.docker.containers.container(name).delete(force=True, v=True)
+                await self._container(name).delete(force=True, v=True)
         except NotFound:
             return
         except SandboxDown as down:
@@ -144,13 +156,13 @@ class Engine:
     async def wait(self, name: str) -> int:
         """Wait for a container's end and return its exit code."""
         async with engine_failures():
-            answer = await self.docker.containers.container(name).wait()
+            answer = await self._container(name).wait()
         return int(answer["StatusCode"])
 
     async def logs(self, name: str, *, stdout: bool = True, stderr: bool = False, tail: str = "all") -> str:
         """Return a container's output."""
         async with engine_failures():
-            container = self.docker.containers.container(name)
+            container = self._container(name)
             lines = await container.log(stdout=stdout, stderr=stderr, tail=tail)
         return "".join(lines)
 
@@ -158,7 +170,7 @@ class Engine:
         """Yield a container's output line by line until it ends."""
         rest = ""
         async with engine_failures():
-            container = cast(Any, self.docker.containers.container(name))
+            container = self._container(name)
             async for part in container.log(stdout=True, stderr=False, follow=True):
                 *lines, rest = (rest + part).split("\n")
                 for line in lines:
@@ -169,12 +181,12 @@ class Engine:
     async def put(self, name: str, path: str, archive: bytes) -> None:
         """Unpack an archive into a container (never on a tmpfs path: the container would not see it)."""
         async with engine_failures():
-            await self.docker.containers.container(name).put_archive(path, archive)
+            await self._container(name).put_archive(path, archive)
 
     async def attach_exec(self, name: str, argv: list[str], *, user: str = "") -> Stream:
         """Start a process in a container with its stdin and stdout attached."""
         async with engine_failures():
-            container = self.docker.containers.container(name)
+            container = self._container(name)
             execution = await container.exec(argv, stdin=True, stdout=True, stderr=False, user=user)
             stream = execution.start(detach=False)
             await stream._init()  # pyright: ignore[reportPrivateUsage] - connects now, so that failures show here
@@ -183,7 +195,7 @@ class Engine:
     async def create_volume(self, name: str, labels: dict[str, str]) -> None:
         """Make a volume; one that exists is kept."""
         async with engine_failures():
-            await self.docker.volumes.create({"Name": name, "Labels": labels})
+            await cast(Any, self.docker.volumes).create({"Name": name, "Labels": labels})
 
     async def has_volume(self, name: str) -> bool:
         """Whether a volume exists."""
@@ -205,5 +217,5 @@ class Engine:
 
     async def containers(self, *labels: str) -> list[dict[str, Any]]:
         """List containers, stopped ones too, that carry all labels (``key=value``)."""
-        filters = '{"label": [' + ", ".join(f'"{label}"' for label in labels) + "]}"
+        filters = json.dumps({"label": list(labels)})
         return cast(list[dict[str, Any]], await self.call("containers/json", all="1", filters=filters))

@@ -6,7 +6,7 @@ import json
 import secrets
 import time
 from dataclasses import asdict
-from typing import Any
+from typing import Any, cast
 
 from pydantic import ValidationError
 
@@ -81,6 +81,8 @@ class Environments:
         )
 
     async def _base_image(self, plan: Plan) -> str:
+        if plan.recipe.base_image == self._settings.base_image:
+            return (await self._runtime.ensure()).base_image
         found = await self._engine.image_id(plan.recipe.base_image)
         if found is None:
             raise EnvironmentFailed(
@@ -92,7 +94,8 @@ class Environments:
 
     async def _cached(self, tag: str, digest: str) -> str | None:
         image = await self._engine.image(tag)
-        labels = ((image or {}).get("Config") or {}).get("Labels") or {}
+        config = cast(dict[str, Any], (image or {}).get("Config") or {})
+        labels = cast(dict[str, str], config.get("Labels") or {})
         return str(image["Id"]) if image is not None and labels.get(LABELS["digest"]) == digest else None
 
     async def _build(

@@ -6,12 +6,11 @@ import binascii
 import itertools
 import json
 import struct
-from typing import Any
+from typing import Any, cast
 
 from aiodocker.stream import Stream
 
 from hypercode.domain.errors import (
-    Cancelled,
     HyperCodeError,
     InvalidArgument,
     SandboxDown,
@@ -146,14 +145,12 @@ class Relay:
 
 
 def _opened(reply: dict[str, Any]) -> dict[str, Any]:
-    if "ok" in reply and isinstance(reply["ok"], dict):
-        return reply["ok"]
-    error = reply.get("error")
-    if not isinstance(error, dict):
+    if isinstance(reply.get("ok"), dict):
+        return cast(dict[str, Any], reply["ok"])
+    if not isinstance(reply.get("error"), dict):
         raise SandboxDown("the sandbox sent something that is no reply")
+    error = cast(dict[str, Any], reply["error"])
     code, message, hint = (str(error.get(key, "")) for key in ("code", "message", "hint"))
-    if code == "CANCELLED":
-        raise Cancelled(message)
     raise error_of(code, message[:2000], hint[:500])
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from importlib import resources
 from importlib.resources.abc import Traversable
 
-from hypercode.domain.errors import SandboxDown
+from hypercode.domain.errors import InvalidArgument, NotFound, SandboxDown
 from hypercode.sandbox.engine import Engine, pack
 from hypercode.sandbox.profiles import CODE, RUNTIME, ContainerSpec, Mount, runtime_config
 from hypercode.settings import SandboxSettings
@@ -84,14 +84,36 @@ class RuntimeVolumes:
             return self._ready
 
     async def _base_image(self) -> str:
+        """Return the id of the base image with git: known by its name, or looked into once and named."""
         reference = self._settings.base_image
         found = await self._engine.image_id(reference)
         if found is None:
             raise SandboxDown(
                 f"the base image {reference} is not on this machine",
-                hint="run `make images` (it pulls the image or builds it from Debian packages)",
+                hint="run `make setup` (deploy/images/build-base pulls it or builds it from Debian packages)",
             )
+        tag = found.removeprefix("sha256:")[:20]
+        known = await self._engine.image_id(f"{BASE_REPOSITORY}:{tag}")
+        if known is not None:
+            return known
+        if not await self._has_git(found):
+            raise SandboxDown(
+                f"the base image {reference} has no git", hint="run deploy/images/build-base, which adds it"
+            )
+        await self._engine.call(f"images/{found}/tag", "POST", repo=BASE_REPOSITORY, tag=tag)
         return found
+
+    async def _has_git(self, image: str) -> bool:
+        name = f"hypercode-make-{secrets.token_hex(8)}"
+        spec = ContainerSpec(image=image, argv=["git", "--version"], mounts=[], labels={LABEL: "make"})
+        try:
+            await self._engine.create(name, runtime_config(spec, self._settings))
+            await self._engine.start(name)
+            return await self._engine.wait(name) == 0
+        except (InvalidArgument, NotFound):
+            return False
+        finally:
+            await self._engine.remove(name)
 
     async def _volume(self, name: str, fill: Fill, base: str) -> str:
         # A second, empty volume says that the first is finished: a crash half-way is then seen and repaired.

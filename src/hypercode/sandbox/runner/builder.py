@@ -60,7 +60,7 @@ def run(phase, command, env):
     said = 0.0
     for raw in process.stdout:
         line = raw.decode("utf-8", "replace").rstrip()[:500]
-        last = last[-(KEPT - 1) :] + [line]
+        last = [*last[-(KEPT - 1) :], line]
         if line.lstrip().startswith(SHOWN) and time.monotonic() - said > 0.2:
             said = time.monotonic()
             say("progress", phase=phase, message=line.strip()[:200])

@@ -13,6 +13,7 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import git
+import proxy_relay
 from gitwork import checkout
 from refusals import Refused
 
