@@ -4,8 +4,8 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+from hypercode.domain.model import BUILTIN_REPAIR
 from hypercode.domain.role import AgentRole
-from hypercode.store.models import BUILTIN
 
 RoutingChoice = Literal["auto", "coder", "architect"]
 
@@ -30,7 +30,7 @@ def route(prompt: str, choice: RoutingChoice, model: str) -> Route:
     """Choose the first role: the person's choice, else the Architect for work that needs a plan."""
     if choice != "auto":
         return Route(AgentRole(choice), "user")
-    if model == BUILTIN:
+    if model == BUILTIN_REPAIR:
         return Route(AgentRole.CODER, "rule: builtin/repair makes no plans")
     goals = len(LIST_ITEM.findall(prompt))
     if goals >= GOALS_FOR_A_PLAN:

@@ -34,7 +34,7 @@ from hypercode.domain.event import (
 from hypercode.domain.plan import Plan
 from hypercode.domain.run import RunStatus, WaitReason
 from hypercode.events import log
-from hypercode.llm.base import ModelReply, ModelRequest, RequestedCall
+from hypercode.llm.base import Model, ModelReply, ModelRequest, RequestedCall
 from hypercode.llm.models import resolve
 from hypercode.llm.retries import complete_patiently
 from hypercode.platform_api import types as api
@@ -58,6 +58,12 @@ class Intents:
         self._services = services
         self._facts = facts
         self._hands = hands
+        self._model: Model | None = None
+
+    async def close(self) -> None:
+        """Close the model's connections; called when a worker is done with the run."""
+        if self._model is not None:
+            await self._model.aclose()
 
     async def call_model(self, intent: CallModel) -> dict[str, Any]:
         """Ask the model once; a reply that was received before a kill is not paid for again."""
@@ -79,8 +85,9 @@ class Intents:
             run_key=f"{facts.role.value}:{facts.goal}",
             turn=intent.turn,
         )
-        model = resolve(facts.model, self._services.settings.llm)
-        reply = await complete_patiently(model, request, on_wait=self._on_wait(key))
+        if self._model is None:
+            self._model = resolve(facts.model, self._services.settings.llm)
+        reply = await complete_patiently(self._model, request, on_wait=self._on_wait(key))
         await self._keep_reply(key, intent.turn, reply, (time.monotonic() - started) * 1000)
         return reply.model_dump(mode="json")
 

@@ -145,10 +145,13 @@ class RunWorkflow:
         intents = Intents(self._services, facts, hands)
         intent = next(loop)
         turn = 0
-        while not isinstance(intent, Finish):
-            if isinstance(intent, CallModel):
-                turn = intent.turn
-            intent = loop.send(await self._carry_out(intents, intent, turn))
+        try:
+            while not isinstance(intent, Finish):
+                if isinstance(intent, CallModel):
+                    turn = intent.turn
+                intent = loop.send(await self._carry_out(intents, intent, turn))
+        finally:
+            await intents.close()
         return intent
 
     async def _carry_out(self, intents: Intents, intent: Intent, turn: int) -> IntentResult:
