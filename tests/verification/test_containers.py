@@ -6,6 +6,8 @@ from pathlib import Path
 
 import anyio
 import pytest
+from tests.verification.bench import Court, DockerBench, LocalBench, open_court
+from tests.verification.cases import EDITS_TESTS, FALSIFIES, HONEST
 
 from hypercode.domain.attestation import Grade
 from hypercode.domain.ids import new_id
@@ -13,8 +15,6 @@ from hypercode.sandbox.base import BuildEnvironment
 from hypercode.sandbox.docker import DockerSandboxes
 from hypercode.settings import SandboxSettings
 from hypercode.store.database import Database
-from tests.verification.bench import Court, DockerBench, LocalBench, open_court
-from tests.verification.cases import EDITS_TESTS, FALSIFIES, HONEST
 
 LYING = {
     **{case: EDITS_TESTS[case] for case in list(EDITS_TESTS)[:4]},
