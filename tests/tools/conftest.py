@@ -1,13 +1,11 @@
 """A real tools process in this process: Postgres, the two apps on unix sockets, and minted grants."""
 
 import contextlib
-import shutil
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from importlib.resources import files
 from pathlib import Path
 
 import anyio
@@ -179,15 +177,10 @@ async def _listening(app: object, path: Path) -> AsyncIterator[None]:
             server.should_exit = True
 
 
-PURE_PYTEST = ("pytest", "_pytest", "pluggy", "iniconfig", "packaging", "pygments")
-
-
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small project with a failing test. pytest lies beside it, since the bare image has none."""
+    """A small project with a failing test."""
     root = tmp_path_factory.mktemp("project")
-    for name in PURE_PYTEST:
-        shutil.copytree(Path(str(files(name))), root / name, ignore=shutil.ignore_patterns("__pycache__"))
     (root / "calc.py").write_text("def add(a, b):\n    return a - b\n")
     (root / "tests").mkdir()
     (root / "tests/test_calc.py").write_text(

@@ -51,10 +51,20 @@ async def opened(
         )
     )
     try:
+        phases: list[str] = []
+
+        async def progress(phase: str, message: str) -> None:
+            phases.append(f"{phase}: {message}")
+
+        built = await platform.environment_build(
+            api.EnvironmentBuild(
+                run_id=run.id, workspace_id=run.workspace_id, project_id=run.project_id, settings={}
+            ),
+            progress,
+        )
+        assert phases
         await platform.sandbox_open(
-            api.SandboxOpen(
-                run_id=run.id, workspace_id=run.workspace_id, image="python:3.13-slim", read_only=False
-            )
+            api.SandboxOpen(run_id=run.id, workspace_id=run.workspace_id, image=built.image, read_only=False)
         )
         async with ToolSession(socket, token) as tools:
             yield Hands(run, tools, platform, socket, token)

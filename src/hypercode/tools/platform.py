@@ -76,6 +76,11 @@ def _plain(
             reply = await _while_connected(request, do(body))
         except HyperCodeError as error:
             return _error(error)
+        except ClientDisconnect:
+            return Response(status_code=499)
+        except Exception as error:  # the edge of the process: the caller gets a code, the log the rest
+            log.error("platform.broke", verb=request.url.path, exc_info=error)
+            return _error(HyperCodeError("the tools process failed", hint="Its log says more."))
         return JSONResponse(reply.model_dump(mode="json") if reply is not None else {})
 
     return endpoint
@@ -141,7 +146,7 @@ async def _body(request: Request, model: type[RequestT]) -> RequestT:
 
 async def _while_connected(request: Request, work: Awaitable[BaseModel | None]) -> BaseModel | None:
     """Await the work, and cancel it when the caller disconnects."""
-    replies: list[BaseModel | None] = []
+    outcome: list[BaseModel | HyperCodeError | None] = []
     async with anyio.create_task_group() as group:
 
         async def watch() -> None:
@@ -150,11 +155,17 @@ async def _while_connected(request: Request, work: Awaitable[BaseModel | None]) 
             group.cancel_scope.cancel()
 
         group.start_soon(watch)
-        replies.append(await work)
+        try:
+            outcome.append(await work)
+        except HyperCodeError as error:
+            # Kept out of the task group, which would wrap it.
+            outcome.append(error)
         group.cancel_scope.cancel()
-    if not replies:
+    if not outcome:
         raise ClientDisconnect
-    return replies[0]
+    if isinstance(outcome[0], HyperCodeError):
+        raise outcome[0]
+    return outcome[0]
 
 
 def _error(error: HyperCodeError) -> Response:
