@@ -19,6 +19,7 @@ from hypercode.policy.decide import Allow, Ask, Deny, ToolCall, decide
 from hypercode.policy.rules import Policy
 from hypercode.sandbox.base import Sandboxes
 from hypercode.store.audit import AuditedCall
+from hypercode.telemetry.metrics import MCP_CALL_SECONDS, MCP_CALLS, MCP_CALLS_IN_FLIGHT
 from hypercode.tools.ledger import Intention, Ledger, Started
 from hypercode.tools.limits import CallLimits
 from hypercode.tools.registry import Registry, Report, Tool, ToolContext
@@ -77,17 +78,22 @@ class Dispatcher:
     async def call(self, grant: Grant, request: CallRequest) -> CallResult:
         """Carry out a call; every failure is a result, only a cancellation is raised."""
         started = time.perf_counter()
+        # Labels and log lines carry names of ours only: what a caller sends may be anything.
+        name = request.tool if self._registry.get(request.tool) else "unknown"
         try:
-            with self._limits.entered(grant.run_id):
+            with MCP_CALLS_IN_FLIGHT.track_inprogress(), self._limits.entered(grant.run_id):
                 result = await self._guarded(grant, request)
         except HyperCodeError as error:
             result = failure(error)
+        seconds = time.perf_counter() - started
+        MCP_CALLS.labels(name, result.code).inc()
+        MCP_CALL_SECONDS.labels(name).observe(seconds)
         log.info(
             "tool_call.ended",
             run_id=grant.run_id,
-            tool=request.tool if self._registry.get(request.tool) else "unknown",
+            tool=name,
             code=result.code,
-            duration_ms=round((time.perf_counter() - started) * 1000, 1),
+            duration_ms=round(seconds * 1000, 1),
         )
         return result
 
