@@ -34,9 +34,12 @@ export const getTask = (id: string) => dataOf(client.GET("/api/v1/tasks/{task_id
 
 export const cancelRun = (id: string) => dataOf(client.POST("/api/v1/runs/{run_id}/cancel", { params: { path: { run_id: id } } }));
 
+/** The most that the server gives at once. */
+const PAGE = 1000;
+
 /** A page of events as JSON; the same address streams them to who asks for a stream. */
 export async function listEvents(runId: string, after: number, signal: AbortSignal): Promise<EventPage> {
-  const params = { path: { run_id: runId }, query: { after } };
+  const params = { path: { run_id: runId }, query: { after, limit: PAGE } };
   const headers = { Accept: "application/json" };
   const page = await dataOf(client.GET("/api/v1/runs/{run_id}/events", { params, headers, signal }));
   if (typeof page === "string") throw new Error("the server sent a stream where a page was asked for");

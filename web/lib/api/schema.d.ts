@@ -689,10 +689,10 @@ export interface components {
             user: components["schemas"]["User"];
         };
         /**
-         * ModelEntry
-         * @description A model as the composer shows it; ``note`` says what it can do or what is missing.
+         * ModelInfo
+         * @description A choice: ``available`` is False when ``note`` names what is missing. ``name`` may end in an example.
          */
-        ModelEntry: {
+        ModelInfo: {
             /** Available */
             available: boolean;
             /** Label */
@@ -710,7 +710,7 @@ export interface components {
             /** Default */
             default: string;
             /** Items */
-            items: components["schemas"]["ModelEntry"][];
+            items: components["schemas"]["ModelInfo"][];
         };
         /** NewApiToken */
         NewApiToken: {

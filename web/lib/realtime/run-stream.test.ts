@@ -16,7 +16,7 @@ const signal = (name: string): SseMessage => ({ id: "", event: name, data: "{}" 
 type Turn = (after: number, deliver: (messages: SseMessage[]) => void) => Promise<void>;
 
 /** A server that answers each connection by the next turn; publishes at once. */
-function world(turns: Turn[], asked: number[]): StreamWorld {
+function world(turns: Turn[], asked: number[], stored: () => number[] = () => []): StreamWorld {
   return {
     read: async (_run, after, _signal, onOpen, onMessages) => {
       asked.push(after);
@@ -25,7 +25,10 @@ function world(turns: Turn[], asked: number[]): StreamWorld {
       onOpen();
       await turn(after, onMessages);
     },
-    page: (_run, after) => Promise.resolve({ items: Array.from({ length: 10 - after }, (_, index) => event(after + index + 1)) }),
+    page: (_run, after) => {
+      const items = stored().filter((seq) => seq > after).slice(0, 3).map(event);
+      return Promise.resolve({ items, next_after: items.length === 3 ? (items.at(-1)?.seq ?? null) : null });
+    },
     schedule: (publish) => publish(),
     now: () => 1_000,
     random: () => 1,
@@ -75,12 +78,27 @@ describe("RunStream", () => {
     expect(asked).toHaveLength(3);
   });
 
+  it("takes a long history in pages and streams the rest", async () => {
+    const asked: number[] = [];
+    const rest: Turn = (_after, deliver) => {
+      deliver([message(8), signal("end")]);
+      return Promise.resolve();
+    };
+    const stream = new RunStream("run_1", [], collect, world([rest], asked, () => [1, 2, 3, 4, 5, 6, 7]));
+    stream.start();
+    await vi.advanceTimersByTimeAsync(0);
+    expect(stream.getSnapshot()).toMatchObject({ state: [1, 2, 3, 4, 5, 6, 7, 8], connection: "ended" });
+    expect(asked).toEqual([7]);
+  });
+
   it("asks for what a gap left out", async () => {
+    let stored: number[] = [];
     const gapped: Turn = (_after, deliver) => {
+      stored = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10];
       deliver([message(1), message(4)]);
       return new Promise(() => undefined);
     };
-    const stream = new RunStream("run_1", [], collect, world([gapped], []));
+    const stream = new RunStream("run_1", [], collect, world([gapped], [], () => stored));
     stream.start();
     await vi.advanceTimersByTimeAsync(0);
     expect(stream.getSnapshot().state).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);

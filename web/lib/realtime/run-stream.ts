@@ -1,6 +1,7 @@
 /** One run's live events as an external store: own retry, no gaps, one publish for each frame. */
 import { ApiError } from "../api/client";
 import type { RunEvent } from "../api/events";
+import type { EventPage } from "../api/types";
 import { backoffMs } from "./backoff";
 import { append, emptyLog, hasGap, type EventLog } from "./event-log";
 import type { SseMessage } from "./sse";
@@ -25,7 +26,7 @@ export interface StreamWorld {
     onOpen: () => void,
     onMessages: (messages: SseMessage[]) => void,
   ) => Promise<void>;
-  page: (runId: string, after: number, signal: AbortSignal) => Promise<{ items: RunEvent[] }>;
+  page: (runId: string, after: number, signal: AbortSignal) => Promise<EventPage>;
   schedule: (publish: () => void) => void;
   now: () => number;
   random: () => number;
@@ -41,6 +42,7 @@ export class RunStream<S> {
   private abort: AbortController | null = null;
   private wake: (() => void) | null = null;
   private scheduled = false;
+  private unfolded: RunEvent[] = [];
   private refetching = false;
 
   constructor(
@@ -82,6 +84,7 @@ export class RunStream<S> {
   private async stayConnected(signal: AbortSignal): Promise<void> {
     for (let attempt = 0; !signal.aborted; attempt += 1) {
       try {
+        await this.catchUp(signal);
         await this.world.read(
           this.runId,
           this.log.lastSeq,
@@ -123,16 +126,25 @@ export class RunStream<S> {
     const before = this.log;
     this.log = append(before, events);
     if (this.log.lastSeq === before.lastSeq) return;
-    const added = this.log.events.slice(before.events.length);
-    this.change({ state: this.fold(this.draft.state, added), lastSeq: this.log.lastSeq });
+    this.unfolded.push(...this.log.events.slice(before.events.length));
+    this.change({ lastSeq: this.log.lastSeq });
+  }
+
+  /** A long history comes much faster in pages than as a stream. */
+  private async catchUp(signal: AbortSignal): Promise<void> {
+    for (let more = true; more; ) {
+      const before = this.log.lastSeq;
+      const page = await this.world.page(this.runId, before, signal);
+      this.add(page.items);
+      more = page.next_after !== null && this.log.lastSeq > before;
+    }
   }
 
   private async fillGap(signal: AbortSignal): Promise<void> {
     if (this.refetching) return;
     this.refetching = true;
     try {
-      const page = await this.world.page(this.runId, this.log.lastSeq, signal);
-      this.add(page.items);
+      await this.catchUp(signal);
     } catch {
       // The next message or the next connection tries again.
     } finally {
@@ -146,6 +158,9 @@ export class RunStream<S> {
     this.scheduled = true;
     this.world.schedule(() => {
       this.scheduled = false;
+      const events = this.unfolded;
+      this.unfolded = [];
+      if (events.length > 0) this.draft = { ...this.draft, state: this.fold(this.draft.state, events) };
       this.snapshot = this.draft;
       for (const listener of this.listeners) listener();
     });

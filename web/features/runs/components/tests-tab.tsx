@@ -21,7 +21,7 @@ export function TestsTab({ verdict, checks }: { verdict: Verdict | null; checks:
           <caption className="sr-only">Tests before and after the work</caption>
           <thead>
             <tr className="text-left text-muted">
-              <th scope="col" className="pb-1.5 font-normal" />
+              <td />
               <th scope="col" className="pb-1.5 text-right font-normal">
                 Passed
               </th>
