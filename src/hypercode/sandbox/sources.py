@@ -19,6 +19,7 @@ class Source:
 
     kind: str
     mounts: list[Mount] = field(default_factory=list[Mount])
+    note: str = ""
 
 
 def checked_commit(commit: str | None) -> str | None:
@@ -51,7 +52,9 @@ def local_source(path_text: str) -> Source:
         raise InvalidArgument(
             f"the folder is empty: {path_text}", hint="put the project's files into it first"
         )
-    return Source("folder", mounts)
+    outer = next((parent for parent in path.parents if (parent / ".git").exists()), None)
+    note = f"a folder inside the repository {outer}, whose history is left out" if outer else ""
+    return Source("folder", mounts, note)
 
 
 def _is_bare(path: Path) -> bool:

@@ -109,7 +109,10 @@ class Workspaces:
                 answer = await self._once([*mounts, *link.mounts], args, labels)
         else:
             answer = await self._once(mounts, args, labels)
-        return WorkspaceInfo(workspace_id=request.workspace_id, **answer)
+        info = WorkspaceInfo(workspace_id=request.workspace_id, **answer)
+        return (
+            info.model_copy(update={"head_note": f"{info.head_note}; {source.note}"}) if source.note else info
+        )
 
     async def _once(
         self, mounts: list[Mount], args: dict[str, Any], labels: dict[str, str]

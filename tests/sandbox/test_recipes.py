@@ -1,0 +1,71 @@
+import pytest
+
+from hypercode.domain.errors import InvalidArgument
+from hypercode.domain.project import EnvironmentSettings
+from hypercode.sandbox.recipes import Facts, Plan, plan_environment
+
+PYPROJECT = """
+[build-system]
+requires = ["setuptools"]
+[project]
+name = "x"
+dependencies = ["attrs>=20"]
+[project.optional-dependencies]
+test = ["hypothesis"]
+docs = ["sphinx"]
+[dependency-groups]
+dev = ["rich; python_version > '3'", {include-group = "test"}]
+"""
+
+
+def plan(files: dict[str, str], *, tests: bool = True, src: bool = False, **settings: object) -> Plan:
+    facts = Facts(files=files, has_tests=tests, has_src=src)
+    return plan_environment(facts, EnvironmentSettings.model_validate(settings), "base")
+
+
+def test_pyproject_is_installed_editable_with_its_test_extra() -> None:
+    found = plan({"pyproject.toml": PYPROJECT})
+    lines = "\n".join(found.recipe.setup)
+    assert "-e '.[test]'" in lines
+    assert "rich; python_version" in lines
+    assert "sphinx" not in lines
+    assert found.steps[-2].run.endswith("pytest")
+    install = next(step for step in found.steps if " -e " in step.run)
+    assert "attrs>=20" in install.fallback
+    assert "hypothesis" in install.fallback
+    assert "/workspace/src" in install.fallback
+
+
+def test_requirements_come_before_the_project() -> None:
+    found = plan({"requirements.txt": "", "requirements-dev.txt": "", "setup.py": ""})
+    runs = [step.run for step in found.steps if step.phase == "install"]
+    assert ["requirements.txt" in run for run in runs] == [True, False, False]
+    assert runs[-1].endswith("-e .")
+
+
+def test_nothing_to_install_still_gets_pytest_and_src() -> None:
+    found = plan({}, src=True)
+    assert [step.phase for step in found.steps] == ["venv", "install", "tests", "proof"]
+    assert [step.phase for step in plan({}, tests=False).steps] == ["venv"]
+
+
+def test_setting_wins_over_files_and_devcontainer() -> None:
+    files = {"pyproject.toml": PYPROJECT, ".devcontainer/devcontainer.json": '{"image": "dev"}'}
+    found = plan(files, setup=["make deps"], image="mine")
+    assert found.recipe.source == "setting"
+    assert found.recipe.base_image == "mine"
+    assert "make deps" in found.recipe.setup
+
+
+def test_devcontainer_image_and_command() -> None:
+    text = '{\n  // ours\n  "image": "dev:1", "postCreateCommand": ["pip", "install", "x y"],\n}'
+    found = plan({".devcontainer.json": text})
+    assert (found.recipe.source, found.recipe.base_image) == ("devcontainer", "dev:1")
+    assert "pip install 'x y'" in found.recipe.setup
+
+
+def test_what_is_not_used_is_said() -> None:
+    assert plan({"Dockerfile": "FROM x"}).notes
+    assert plan({"pyproject.toml": "not = [toml"}).notes
+    with pytest.raises(InvalidArgument):
+        plan({}, dockerfile="Dockerfile")
