@@ -5,7 +5,7 @@ schema, so the web's events are typed.
 """
 
 from datetime import datetime
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, create_model
 
@@ -276,7 +276,7 @@ def typed_events() -> list[type[BaseModel]]:
             f"{payload.__name__}Event",
             run_id=(str, ...),
             seq=(int, ...),
-            type=(Literal[name], ...),
+            type=cast(Any, (Literal[name], ...)),
             payload=(payload, ...),
             at=(datetime, ...),
         )

@@ -13,6 +13,8 @@ class RunControl:
     def __init__(self) -> None:
         self._cancelled: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
         self._children: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
+        self._closing: set[str] = set()
+        self._closed = asyncio.Event()
 
     def cancelled(self, run_id: str) -> asyncio.Event:
         return self._cancelled[run_id]
@@ -20,6 +22,17 @@ class RunControl:
     def child_ended(self, run_id: str) -> asyncio.Event:
         return self._children[run_id]
 
+    def closing(self, run_id: str) -> None:
+        """The run writes its end and cleans up: a worker that is told to stop lets it finish that."""
+        self._closing.add(run_id)
+
+    async def all_closed(self) -> None:
+        while self._closing:
+            self._closed.clear()
+            await self._closed.wait()
+
     def forget(self, run_id: str) -> None:
         self._cancelled.pop(run_id, None)
         self._children.pop(run_id, None)
+        self._closing.discard(run_id)
+        self._closed.set()

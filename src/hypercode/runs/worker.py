@@ -33,6 +33,7 @@ from hypercode.verification.client import VerifierClient
 logger = structlog.get_logger(__name__)
 RUNS_AT_ONCE = 8
 QUEUE_POLL_S = 0.1
+CLEAN_UP_S = 8.0
 
 
 async def serve(settings: Settings, database_url: str, executor_id: str, roles: Sequence[AgentRole]) -> None:
@@ -55,6 +56,8 @@ async def serve(settings: Settings, database_url: str, executor_id: str, roles: 
     await _launch(services, database_url, executor_id, roles)
     logger.info("worker.ready", executor_id=executor_id, roles=[role.value for role in roles])
     await _health(settings).serve()
+    with suppress(TimeoutError):
+        await asyncio.wait_for(services.control.all_closed(), CLEAN_UP_S)
     # Runs in the middle stay pending; the next worker under this id goes on with them.
     DBOS.destroy(workflow_completion_timeout_sec=0)
     for listener in listeners:

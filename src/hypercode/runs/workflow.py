@@ -79,6 +79,7 @@ class RunWorkflow:
             )
             if failed.code == "BUDGET_EXCEEDED":
                 await self._keep_diff_so_far()
+        self._services.control.closing(self._run_id)
         await self._steps.do(
             "finish",
             lambda: conclusion.finish(
@@ -100,11 +101,11 @@ class RunWorkflow:
         environment = Environment.model_validate(
             await do("environment", lambda: preparation.build_environment(services, facts))
         )
+        await do("sandbox", lambda: preparation.open_sandbox(services, facts, environment))
         checks = await do(
             "checks",
             lambda: preparation.freeze_checks(services, facts, workspace["base_commit"], environment),
         )
-        await do("sandbox", lambda: preparation.open_sandbox(services, facts, environment))
         finish = await self._agent(facts, checks)
         self._head = await do("diff", lambda: conclusion.export_diff(services, facts))
         head = self._head
