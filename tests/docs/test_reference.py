@@ -24,7 +24,8 @@ def sections(document: str, mark: str) -> dict[str, str]:
     """The text under each heading that is one name in backticks, by that name."""
     text = (REFERENCE / document).read_text()
     parts = re.split(rf"(?m)^{mark} `([^`]+)`$", text)
-    return dict(zip(parts[1::2], parts[2::2], strict=True))
+    end = re.compile(rf"(?m)^#{{1,{len(mark)}}} ")
+    return {name: end.split(body)[0] for name, body in zip(parts[1::2], parts[2::2], strict=True)}
 
 
 def variables(model: type[BaseModel], prefix: str) -> Iterator[str]:
