@@ -9,7 +9,7 @@ from .client import TestCase, TestServer
 from .localise import places_of
 from .validate import Suite
 
-MAX_TRACED_FAILING = 24
+MAX_TRACED_FAILING = 60
 MAX_TRACED_HANGING = 2
 HANGING_CPU_S = 0.5
 MAX_TRACED_PASSING = 150
@@ -22,9 +22,9 @@ class Baseline:
     """The suite and the details (type, message, frames) of failing tests."""
 
     suite: Suite
-    details: Dict[int, Dict[str, Any]] = field(default_factory=dict)
-    modules: List[str] = field(default_factory=list)
-    hanging: List[int] = field(default_factory=list)
+    details: Dict[int, Dict[str, Any]] = field(default_factory=dict[int, dict[str, Any]])
+    modules: List[str] = field(default_factory=list[str])
+    hanging: List[int] = field(default_factory=list[int])
 
 
 def select(tests: List[TestCase], wanted: List[str]) -> List[int]:

@@ -35,8 +35,8 @@ class TestCase:
 class Collection:
     """What one start of pytest found. `problem` is set when it could not collect at all."""
 
-    tests: List[TestCase] = field(default_factory=list)
-    errors: List[Dict[str, str]] = field(default_factory=list)
+    tests: List[TestCase] = field(default_factory=list[TestCase])
+    errors: List[Dict[str, str]] = field(default_factory=list[dict[str, str]])
     problem: str = ""
 
 

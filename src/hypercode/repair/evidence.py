@@ -23,11 +23,11 @@ class Evidence:
     names that a NameError or UnboundLocalError named; `raises` the exceptions tests wait for.
     """
 
-    literals: List[str] = field(default_factory=list)
-    crashes: Dict[Tuple[str, int], float] = field(default_factory=dict)
-    undefined: Set[str] = field(default_factory=set)
-    errors: Set[str] = field(default_factory=set)
-    raises: List[str] = field(default_factory=list)
+    literals: List[str] = field(default_factory=list[str])
+    crashes: Dict[Tuple[str, int], float] = field(default_factory=dict[tuple[str, int], float])
+    undefined: Set[str] = field(default_factory=set[str])
+    errors: Set[str] = field(default_factory=set[str])
+    raises: List[str] = field(default_factory=list[str])
 
     def add_literal(self, text: str) -> None:
         """Remember a literal once, up to the limit."""

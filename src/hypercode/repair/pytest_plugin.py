@@ -143,7 +143,7 @@ class ServePlugin:
     def _work(self, request: Dict[str, Any], emit: Emitter) -> None:
         """In the child: swap the code, run the tests, tell the results one by one."""
         self._brief = bool(request.get("brief"))
-        known = set() if self._brief else set(sys.modules)
+        known: Set[str] = set() if self._brief else set(sys.modules)
         swap = request.get("swap")
         if swap is not None and self._install(swap) is None:
             emit({"swap": "impossible"})
@@ -255,7 +255,7 @@ class ServePlugin:
         self, item: pytest.Item, call: pytest.CallInfo[Any]
     ) -> Optional[pytest.TestReport]:
         """In a trial only the outcome counts: a failure is not spelled out, which costs most."""
-        if not self._brief or call.excinfo is None:
+        if not self._brief or call.excinfo is None or call.when == "collect":
             return None
         if isinstance(call.excinfo.value, (pytest.skip.Exception, unittest.SkipTest)):
             return None

@@ -47,9 +47,10 @@ class _State:
     tried: int = 0
     total: int = 0
     reported_at: float = 0.0
-    seen: Set[Any] = field(default_factory=set)
-    seeds: List[Seed] = field(default_factory=list)
-    late: List[Trial] = field(default_factory=list)
+    seen: Set[Any] = field(default_factory=set[Any])
+    seeds: List[Seed] = field(default_factory=list[Seed])
+    partial: List[Tuple[Trial, List[int]]] = field(default_factory=list[tuple[Trial, list[int]]])
+    late: List[Trial] = field(default_factory=list[Trial])
 
 
 class Search:
@@ -89,6 +90,8 @@ class Search:
         if not self._baseline.suite.coverage:
             return self.result("none", "The failing tests could not be traced.")
         self._search()
+        if not self._patches:
+            self._settle_for_part()
         self._validate()
         return self._finish()
 
@@ -192,7 +195,7 @@ class Search:
 
     def _enough(self) -> bool:
         elapsed = self.elapsed()
-        if len(self._patches) >= self._options.max_patches:
+        if self._patches_full():
             return True
         reserve = min(VALIDATION_SHARE * self._options.budget_s, self._suite_s() * 1.5)
         if elapsed > min(self._until, self._options.budget_s - reserve):
@@ -212,23 +215,61 @@ class Search:
                 yield candidate, swap
 
     def _judge(self, trial: Trial, verdict: Verdict, patient: bool) -> None:
-        candidate, swap = trial
-        suite = self._baseline.suite
+        candidate = trial[0]
         if verdict.late and not patient:
             self._state.late.append(trial)
-        if len(verdict.fixed) < len(self._validator.probes):
+        required = self._required(candidate)
+        probes = set(self._validator.probes)
+        asked = probes & set(required)
+        if not verdict.fixed or not asked <= set(verdict.fixed):
             if verdict.fixed and candidate.base is None:
                 self._state.seeds.append(Seed(candidate, len(verdict.fixed)))
             return
-        near = self._validator.near((candidate.source.path, candidate.change.line))
-        if not self._validator.holds(swap, [*suite.failing, *near]):
+        failing = list(self._baseline.suite.failing)
+        if probes <= set(verdict.fixed) and self._accept(trial, failing):
             return
+        if candidate.base is None:
+            self._state.seeds.append(Seed(candidate, len(verdict.fixed)))
+            if len(required) < len(failing):
+                self._state.partial.append((trial, required))
+
+    def _required(self, candidate: Candidate) -> List[int]:
+        """Failing tests that run the function which the candidate changes first."""
+        first = candidate
+        while first.base is not None:
+            first = first.base
+        if first.unit is None:
+            return list(self._baseline.suite.failing)
+        last = first.unit.node.end_lineno or first.unit.first_line
+        return self._validator.required(first.source.path, first.unit.first_line, last)
+
+    def _accept(self, trial: Trial, fixed: List[int]) -> bool:
+        """Keep the candidate when the given failing tests pass and no other test breaks."""
+        candidate, swap = trial
+        suite = self._baseline.suite
+        near = self._validator.near((candidate.source.path, candidate.change.line))
+        if not self._validator.holds(swap, [*fixed, *near]):
+            return False
         rest = [test for test in suite.passing if test not in set(near)]
         quick = suite.duration(rest) < 0.1 * self._options.budget_s
-        if not quick or self._validator.holds(swap, rest):
-            value, fixed = score(candidate, self._evidence), list(suite.failing)
-            patch = Patch(candidate, swap, value, fixed, self.elapsed(), complete=quick)
-            self._patches.append(patch)
+        if quick and not self._validator.holds(swap, rest):
+            return False
+        value = score(candidate, self._evidence)
+        self._patches.append(Patch(candidate, swap, value, fixed, self.elapsed(), complete=quick))
+        return True
+
+    def _settle_for_part(self) -> None:
+        """With no patch for all failing tests: one for all those that run what it changes."""
+        ranked = sorted(self._state.partial, key=lambda each: each[0][0].priority)
+        for trial, required in ranked[: 4 * self._options.max_patches]:
+            if self.elapsed() > self._options.budget_s or self._patches_full():
+                return
+            fixed = self._validator.fixed(trial[1])
+            if set(required) <= set(fixed):
+                self._accept(trial, fixed)
+
+    def _patches_full(self) -> bool:
+        return len(self._patches) >= self._options.max_patches
 
     def _validate(self) -> None:
         self._patches.sort(key=lambda patch: -patch.score)
@@ -247,10 +288,21 @@ class Search:
 
     def _finish(self) -> Dict[str, Any]:
         if self._patches:
-            words = f"{len(self._patches)} small edits make the failing tests pass."
-            return self.result("found", words)
+            return self.result("found", self._found_words())
         words = f"None of {self._state.tried} small edits makes the failing tests pass."
         return self.result("none", words)
+
+    def _found_words(self) -> str:
+        failing = len(self._baseline.suite.failing)
+        fixed = max(len(patch.fixed) for patch in self._patches)
+        count = len(self._patches)
+        edits = "1 small edit makes" if count == 1 else f"{count} small edits make"
+        if fixed < failing:
+            return (
+                f"{edits} {fixed} of {failing} failing tests pass; the others do not run the "
+                "changed function in the test process."
+            )
+        return f"{edits} the failing {'test' if failing == 1 else 'tests'} pass."
 
     def result(self, status: str, message: str) -> Dict[str, Any]:
         """The last record. `cpu_s` counts this process and all test processes."""

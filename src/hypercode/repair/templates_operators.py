@@ -81,7 +81,10 @@ def comparison_shape(node: ast.AST, context: Context) -> Iterator[Change]:
     left, right = node.left, node.comparators[-1]
     if len(node.ops) == 1:
         if isinstance(node.ops[0], (ast.In, ast.NotIn)):
-            pairs = [(left, context.operand(right)), (right, context.operand(left))]
+            pairs: List[Tuple[ast.AST, str]] = [
+                (left, context.operand(right)),
+                (right, context.operand(left)),
+            ]
             yield context.edit(pairs, "membership-turned", 2.2, "look for the other one of the two")
         if isinstance(node.ops[0], (ast.Eq, ast.NotEq)):
             for side in (left, right):

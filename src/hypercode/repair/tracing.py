@@ -9,7 +9,7 @@ from types import CodeType, FrameType
 from typing import Any, Callable, Dict, List, Optional, Set
 
 Lines = Dict[str, Set[int]]
-_NOT_PROJECT = {"site-packages", "tests", "test", "testing", ".venv", "venv"}
+_NOT_PROJECT = {"site-packages", "tests", "test", ".venv", "venv"}
 _TEST_FILE = re.compile(r"(test_.*|.*_tests?|conftest)\.py$")
 _TOOL = 3  # free for applications: 0, 1, 2 and 5 are named for debugger, coverage, profiler, ...
 

@@ -42,7 +42,7 @@ class Outcome:
     """What a child reported. `end` is `done`, `timeout`, `stalled` or `crash`; CPU in seconds."""
 
     end: str
-    records: List[Record] = field(default_factory=list)
+    records: List[Record] = field(default_factory=list[Record])
     cpu_s: float = 0.0
 
 
@@ -159,7 +159,8 @@ def _parse(line: bytes) -> Record:
         value = json.loads(line)
     except ValueError:  # the candidate's own code wrote into the pipe
         return {}
-    return value if isinstance(value, dict) else {}
+    found: Record = value if isinstance(value, dict) else {}
+    return found
 
 
 def _supervise(child: int, reader: int, limits: Limits) -> Outcome:

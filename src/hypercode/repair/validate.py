@@ -23,11 +23,11 @@ class Suite:
     """What is known about the tests without any patch. Indexes are those of the collection."""
 
     size: int
-    failing: List[int] = field(default_factory=list)
-    tolerated: Set[int] = field(default_factory=set)
-    passing: List[int] = field(default_factory=list)
-    seconds: Dict[int, float] = field(default_factory=dict)
-    coverage: Dict[int, Set[Place]] = field(default_factory=dict)
+    failing: List[int] = field(default_factory=list[int])
+    tolerated: Set[int] = field(default_factory=set[int])
+    passing: List[int] = field(default_factory=list[int])
+    seconds: Dict[int, float] = field(default_factory=dict[int, float])
+    coverage: Dict[int, Set[Place]] = field(default_factory=dict[int, set[Place]])
 
     def duration(self, tests: List[int]) -> float:
         """Seconds that the tests took unpatched."""
@@ -38,7 +38,7 @@ class Suite:
 class Verdict:
     """What a candidate did to the failing tests: those it made pass, or why it gave no answer."""
 
-    fixed: List[int] = field(default_factory=list)
+    fixed: List[int] = field(default_factory=list[int])
     late: bool = False
     impossible: bool = False
 
@@ -105,6 +105,22 @@ class Validator:
         limit = SECOND_FACTOR * self._suite.duration(tests) + FIRST_EXTRA_S * 4
         run = self._server.run(tests, limit, swap, brief=True)
         return len(tests) - len(run.passed)
+
+    def required(self, path: str, first: int, last: int) -> List[int]:
+        """Failing tests that are known to run one of these lines.
+
+        The others cannot be judged by a swap: they have another cause, or run the code in a
+        process of their own.
+        """
+        lines = {(path, line) for line in range(first, last + 1)}
+        coverage = self._suite.coverage
+        return [test for test in self._suite.failing if lines & coverage.get(test, set())]
+
+    def fixed(self, swap: Swap) -> List[int]:
+        """The failing tests that pass under the new code."""
+        tests = self._suite.failing
+        limit = SECOND_FACTOR * self._suite.duration(tests) + SECOND_EXTRA_S
+        return self._server.run(tests, limit, swap, brief=True).passed
 
     def near(self, place: Place) -> List[int]:
         """Passing tests whose coverage is known to include the line, quick ones first."""
