@@ -4,12 +4,16 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
+from tests.behaviour.browser import chromium, pictures_folder, window
 from tests.behaviour.platform import Platform, running
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
+ROOT = Path(__file__).parents[2]
+EXAMPLES = ROOT / "examples"
 
 
 @pytest.fixture(scope="session")
@@ -18,6 +22,40 @@ def platform() -> Iterator[Platform]:
         Path(directory).chmod(0o711)
         with running(Platform(Path(directory) / "d"), ["--root", "/tmp", "--root", str(EXAMPLES)]) as live:
             yield live
+
+
+@dataclass(frozen=True)
+class Account:
+    """The platform's one admin, as made in the browser, and a sign-in to go on from."""
+
+    url: str
+    email: str
+    password: str
+    state: Any
+    pictures: Path
+
+
+@pytest.fixture(scope="session")
+def admin(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> Account:
+    """A person opens the first-run link and makes the admin account; only once a platform."""
+    if not (ROOT / "src/hypercode/gateway/_static/index.html").is_file():
+        subprocess.run([ROOT / "scripts/web", "build"], check=True)
+    pictures = pictures_folder(tmp_path_factory.mktemp("pictures"))
+    email, password = "ada@example.org", "four words of one person"
+    url = platform.setup_url.partition("/login")[0]
+    with chromium() as browser, window(browser, url, pictures) as visit:
+        page = visit.goto(platform.setup_url)
+        page.get_by_label("Name").fill("Ada Byron")
+        page.get_by_label("Email").fill(email)
+        page.get_by_label("Password").fill("too short")
+        visit.picture("01-first-run")
+        assert "token" not in page.url, "a one-time secret stays in the address bar"
+        page.get_by_label("Password").fill(password)
+        page.get_by_role("button", name="Make the admin account").click()
+        page.wait_for_url(f"{url}/")
+        page.get_by_text("First, connect a project").wait_for()
+        visit.picture("02-empty")
+        return Account(url, email, password, visit.context.storage_state(), pictures)
 
 
 @pytest.fixture

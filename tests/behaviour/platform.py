@@ -49,6 +49,7 @@ class Platform:
     process: subprocess.Popen[str] | None = None
     setup_url: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
+    _seen: dict[str, int] = field(default_factory=dict)
 
     @property
     def url(self) -> str:
@@ -80,22 +81,12 @@ class Platform:
         )  # fmt: skip
 
     def child_pids(self, name: str) -> list[int]:
-        """The processes of a supervisor's child by its command name."""
-        found: list[int] = []
-        for entry in Path("/proc").iterdir():
-            if not entry.name.isdigit():
-                continue
-            try:
-                words = (entry / "cmdline").read_bytes().decode().split("\0")
-                environment = (entry / "environ").read_bytes()
-            except OSError:
-                continue
-            if (
-                words[1:4] == ["-m", "hypercode", name]
-                and f"HYPERCODE_DATA_DIR={self.data_dir}".encode() in environment
-            ):
-                found.append(int(entry.name))
-        return found
+        """The live process of a supervisor's child, by its command's name."""
+        state = self.data_dir / "run" / "supervisor.json"
+        if state.exists():
+            self._seen.update(json.loads(state.read_text())["children"])
+        pid = self._seen.get(name)
+        return [pid] if pid is not None and Path(f"/proc/{pid}").exists() else []
 
 
 def free_port() -> int:
@@ -128,7 +119,8 @@ def running(platform: Platform, arguments: Sequence[str] = ()) -> Iterator[Platf
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGINT)
-            process.communicate(timeout=60)
+            process.wait(timeout=60)
+        process.stderr.close()
 
 
 def wait_for(condition: Any, what: str, seconds: float = 60) -> None:

@@ -93,4 +93,11 @@ REQUIREMENTS = {
     "web:csp": Requirement(
         "The web UI runs under a strict CSP without console errors, in light and dark.", "issue:#2"
     ),
+    "web:worker-killed": Requirement(
+        "The worker is killed while a person watches: the next event comes within 3 s.", "issue:#2"
+    ),
+    "web:stop": Requirement(
+        "A person stops a run in the page: its long command ends, and the diff so far is kept.",
+        "architecture.md, Contracts",
+    ),
 }

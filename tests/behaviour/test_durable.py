@@ -12,18 +12,17 @@ from tests.behaviour.platform import Platform
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]
 
-MARK = "echo x >> /workspace/marks.txt"
+
+def mark(number: int) -> dict[str, object]:
+    script = f"echo mark {number} >> /workspace/marks.txt"
+    return {"say": f"Mark {number}.", "calls": [{"tool": "sh_exec", "arguments": {"script": script}}]}
+
+
 SCRIPT = {
     "turns": [
-        *(
-            {"say": f"Mark {n}.", "calls": [{"tool": "sh_exec", "arguments": {"script": MARK}}]}
-            for n in range(4)
-        ),
+        *(mark(number) for number in range(4)),
         {"say": "A long one.", "calls": [{"tool": "fs_tree", "arguments": {"path": "."}}], "delay_s": 2.0},
-        *(
-            {"say": f"Mark {n}.", "calls": [{"tool": "sh_exec", "arguments": {"script": MARK}}]}
-            for n in range(4, 8)
-        ),
+        *(mark(number) for number in range(4, 8)),
         {"say": "Marked eight times."},
     ]
 }
@@ -33,21 +32,20 @@ def watch_and_kill(
     platform: Platform, repo: Path, model: str, victim: str
 ) -> tuple[list[dict[str, object]], float, int]:
     """Follow a run, kill a process with -9 once the long turn is on; returns lines, seconds to the next, exit code."""
-    process = platform.start_run(repo, "Mark.", model=model)
-    assert process.stdout is not None
     lines: list[dict[str, object]] = []
     killed_at, gap = 0.0, 0.0
-    for text in process.stdout:
-        line = json.loads(text)
-        lines.append(line)
-        if killed_at and not gap:
-            gap = time.monotonic() - killed_at
-        completed = [one for one in lines if one["type"] == "tool_call.completed"]
-        if not killed_at and len(completed) == 4:
-            for pid in platform.child_pids(victim):
-                os.kill(pid, signal.SIGKILL)
-            killed_at = time.monotonic()
-    return lines, gap, process.wait()
+    with platform.start_run(repo, "Mark.", model=model) as process:
+        assert process.stdout is not None
+        for text in process.stdout:
+            lines.append(json.loads(text))
+            if killed_at and not gap:
+                gap = time.monotonic() - killed_at
+            completed = [line for line in lines if line["type"] == "tool_call.completed"]
+            if not killed_at and len(completed) == 4:
+                for pid in platform.child_pids(victim):
+                    os.kill(pid, signal.SIGKILL)
+                killed_at = time.monotonic()
+    return lines, gap, process.returncode
 
 
 @pytest.mark.requirement("durable:worker-killed")
@@ -61,7 +59,7 @@ def test_a_killed_process_costs_nothing_but_a_moment(
     lines, gap, exit_code = watch_and_kill(platform, project("inventory"), f"scripted:{script}", victim)
     assert exit_code == 1, lines[-1]  # it ran to its end; it was not asked to fix anything
     diff = str(lines[-1]["payload"]["diff"])  # type: ignore[index]
-    assert diff.count("+x") == 8
+    assert [diff.count(f"+mark {number}\n") for number in range(8)] == [1] * 8
     assert [line["seq"] for line in lines] == list(range(1, len(lines) + 1))
     turns = [line["payload"]["turn"] for line in lines if line["type"] == "turn.completed"]  # type: ignore[index]
     assert turns == list(range(1, 11))

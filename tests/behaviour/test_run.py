@@ -171,7 +171,7 @@ def test_ctrl_c_cancels_and_keeps_the_diff(platform: Platform, project: MakeProj
 
     wait_for(waiting, "the sleep")
     process.send_signal(signal.SIGINT)
-    rest, _ = process.communicate(timeout=30)
+    rest, _ = process.communicate(timeout=60)
     last = json.loads(rest.splitlines()[-1])
     assert process.returncode == 130
     assert last["payload"]["status"] == "cancelled"

@@ -28,6 +28,8 @@ COMMANDS = {
     "openapi": "Print the OpenAPI document.",
 }
 EXIT_BAD_INPUT, EXIT_PLATFORM = 2, 5
+# Started by the supervisor only, so no help lists it.
+INTERNAL = ("forkserver",)
 BAD_INPUT = ("INVALID_ARGUMENT", "NOT_FOUND", "CONFLICT")
 
 
@@ -38,7 +40,7 @@ class LazyCommands(TyperGroup):
         return list(COMMANDS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        if cmd_name not in COMMANDS:
+        if cmd_name not in COMMANDS and cmd_name not in INTERNAL:
             return None
         module = importlib.import_module(f"hypercode.cli.{cmd_name}")
         entry: Any = getattr(module, cmd_name)

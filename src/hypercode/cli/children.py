@@ -1,20 +1,20 @@
-"""The processes of embedded mode: what each is started with, and how it is seen to be ready."""
+"""The processes of embedded mode: what each is started with, and how it is seen to be ready and to end."""
 
 import asyncio
-import ctypes
+import json
 import os
 import signal
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx2
 
 from hypercode.domain.errors import Unavailable
 
-PR_SET_PDEATHSIG = 1
-READY_TIMEOUT_S = 90.0
+READY_TIMEOUT_S = 120.0
 READY_LOOK_S = 0.03
 STOP_TIMEOUT_S = 10.0
 
@@ -32,9 +32,10 @@ class ChildSpec:
 class Child:
     """A running process of a spec; its output goes to a log file of its own."""
 
-    def __init__(self, spec: ChildSpec, process: asyncio.subprocess.Process, log: Path) -> None:
+    def __init__(self, spec: ChildSpec, pid: int, ended: asyncio.Future[int], log: Path) -> None:
         self.spec = spec
-        self.process = process
+        self.pid = pid
+        self.ended = ended
         self.log = log
 
     async def ready(self) -> None:
@@ -44,7 +45,7 @@ class Child:
         transport = httpx2.AsyncHTTPTransport(uds=str(self.spec.socket))
         async with httpx2.AsyncClient(transport=transport, base_url="http://child") as client:
             for _ in range(int(READY_TIMEOUT_S / READY_LOOK_S)):
-                if self.process.returncode is not None:
+                if self.ended.done():
                     raise Unavailable(
                         f"{self.spec.name} did not start: {self.last_words()}", hint=f"See {self.log}."
                     )
@@ -58,56 +59,111 @@ class Child:
         )
 
     async def stop(self) -> None:
-        if self.process.returncode is not None:
+        if self.ended.done():
             return
-        self.process.terminate()
+        os.kill(self.pid, signal.SIGTERM)
         try:
-            await asyncio.wait_for(self.process.wait(), STOP_TIMEOUT_S)
+            await asyncio.wait_for(asyncio.shield(self.ended), STOP_TIMEOUT_S)
         except TimeoutError:
-            self.process.kill()
-            await self.process.wait()
+            os.kill(self.pid, signal.SIGKILL)
+            await self.ended
 
     def last_words(self) -> str:
         lines = self.log.read_text(errors="replace").strip().splitlines() if self.log.exists() else []
         return lines[-1][:500] if lines else "it said nothing"
 
 
-async def start(spec: ChildSpec, environment: Mapping[str, str], logs: Path) -> Child:
-    """Start a process in a session of its own: Ctrl-C reaches the supervisor alone, which stops the rest in order."""
-    logs.mkdir(parents=True, exist_ok=True, mode=0o700)
-    log = logs / f"{spec.name}.log"
-    if spec.socket is not None:
-        spec.socket.unlink(missing_ok=True)
+class Starter:
+    """Starts children: through the fork server on Linux, as new interpreters elsewhere."""
+
+    def __init__(self, logs: Path, environment: Mapping[str, str]) -> None:
+        self._logs = logs
+        self._environment = dict(environment)
+        self._server: asyncio.subprocess.Process | None = None
+        self._reader: asyncio.Task[None] | None = None
+        self._orders = 0
+        self._pids: dict[int, asyncio.Future[int]] = {}
+        self._ends: dict[int, asyncio.Future[int]] = {}
+
+    async def open(self) -> None:
+        """Begin to load the fork server's code; children can be ordered at once, and start when it is loaded."""
+        if sys.platform != "linux":
+            return
+        with (self._logs / "forkserver.log").open("ab") as log:
+            self._server = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "hypercode",
+                "forkserver",
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=log,
+                env=_without_model_keys(self._environment),
+                start_new_session=True,
+            )
+        self._reader = asyncio.create_task(self._read())
+
+    async def close(self) -> None:
+        if self._server is None or self._server.stdin is None:
+            return
+        self._server.stdin.close()
+        await self._server.wait()
+        if self._reader is not None:
+            await self._reader
+
+    async def start(self, spec: ChildSpec, more: Mapping[str, str]) -> Child:
+        """Start a process in a session of its own: Ctrl-C reaches the supervisor alone, which stops the rest."""
+        log = self._logs / f"{spec.name}.log"
+        if spec.socket is not None:
+            spec.socket.unlink(missing_ok=True)
+        environment = {**self._environment, **more}
+        if not spec.holds_model_keys:
+            environment = _without_model_keys(environment)
+        if self._server is not None:
+            return await self._fork(spec, environment, log)
+        return await _spawn(spec, environment, log)
+
+    async def _fork(self, spec: ChildSpec, environment: dict[str, str], log: Path) -> Child:
+        self._orders += 1
+        number, loop = self._orders, asyncio.get_running_loop()
+        pid, ended = loop.create_future(), loop.create_future()
+        self._pids[number], self._ends[number] = pid, ended
+        order = {"id": number, "arguments": spec.arguments, "environment": environment, "log": str(log)}
+        if self._server is None or self._server.stdin is None:
+            raise Unavailable("The fork server is not open.")
+        self._server.stdin.write(json.dumps(order).encode() + b"\n")
+        return Child(spec, await pid, ended, log)
+
+    async def _read(self) -> None:
+        if self._server is None or self._server.stdout is None:
+            return
+        async for text in self._server.stdout:
+            line: dict[str, Any] = json.loads(text)
+            if "pid" in line:
+                self._pids.pop(line["id"]).set_result(line["pid"])
+            elif "exit_code" in line:
+                self._ends.pop(line["id"]).set_result(line["exit_code"])
+        gone = Unavailable("The fork server ended.", hint=f"See {self._logs / 'forkserver.log'}.")
+        for pid in self._pids.values():
+            pid.set_exception(gone)
+        for ended in self._ends.values():
+            ended.set_result(-signal.SIGTERM)
+
+
+async def _spawn(spec: ChildSpec, environment: Mapping[str, str], log: Path) -> Child:
     with log.open("ab") as output:
         process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "hypercode",
-            *spec.arguments,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            env=_environment(spec, environment),
-            start_new_session=True,
-            preexec_fn=_die_with_parent if sys.platform == "linux" else None,
-        )
-    return Child(spec, process, log)
+            sys.executable, "-m", "hypercode", *spec.arguments,
+            stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output, env=environment, start_new_session=True,
+        )  # fmt: skip
+    return Child(spec, process.pid, asyncio.ensure_future(process.wait()), log)
 
 
-def _environment(spec: ChildSpec, environment: Mapping[str, str]) -> dict[str, str]:
-    if spec.holds_model_keys:
-        return dict(environment)
-    # Model keys live in the worker only.
+def _without_model_keys(environment: Mapping[str, str]) -> dict[str, str]:
+    """Model keys live in the worker only."""
+    secret = ("_API_KEY", "_ACCESS_TOKEN", "_SECRET_KEY")
     return {
         name: value
         for name, value in environment.items()
-        if not name.endswith(("_API_KEY", "_ACCESS_TOKEN", "_SECRET_KEY"))
-        and not name.startswith("HYPERCODE_LLM__")
+        if not name.endswith(secret) and not name.startswith("HYPERCODE_LLM__")
     }
-
-
-def _die_with_parent() -> None:
-    # A supervisor that was killed with -9 leaves no process of ours behind (Postgres is found again).
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() == 1:
-        os.kill(os.getpid(), signal.SIGTERM)

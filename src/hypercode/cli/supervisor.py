@@ -14,13 +14,13 @@ from pathlib import Path
 import structlog
 from pydantic import BaseModel
 
-from hypercode.cli.children import Child, ChildSpec, start
+from hypercode.cli.children import Child, ChildSpec, Starter
 from hypercode.cli.keys import ensure_keys
 from hypercode.domain.errors import Conflict, Unavailable
 from hypercode.settings import Settings
 from hypercode.store import embedded
 from hypercode.store.embedded import EmbeddedPostgres
-from hypercode.store.migrate import migrate
+from hypercode.store.schema import is_current
 
 logger = structlog.get_logger(__name__)
 Say = Callable[[str], None]
@@ -36,6 +36,7 @@ class State(BaseModel):
     version: str
     database_url: str
     gateway_url: str | None
+    children: dict[str, int]
 
 
 def state_path(settings: Settings) -> Path:
@@ -66,6 +67,7 @@ class Supervisor:
         self._lock: TextIOWrapper | None = None
         self._postgres: EmbeddedPostgres | None = None
         self._children: dict[str, Child] = {}
+        self._starter = Starter(settings.data_dir / "logs", os.environ)
         self._watchers: list[asyncio.Task[None]] = []
         self._stopping = False
         self.failed: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -86,11 +88,13 @@ class Supervisor:
         self._make_directories()
         self._take_lock()
         ensure_keys(self._settings.keys_dir)
+        await self._starter.open()
         self.database_url = await asyncio.to_thread(self._start_database)
+        await self._migrate()
         specs = self._specs()
-        for spec in specs:
-            self._children[spec.name] = await start(spec, self._environment(), self._logs)
         self._say("Starting " + ", ".join(spec.name for spec in specs))
+        for spec in specs:
+            self._children[spec.name] = await self._starter.start(spec, self._environment())
         await asyncio.gather(*(child.ready() for child in self._children.values()))
         self._write_state()
         self._watchers = [asyncio.create_task(self._watch(spec)) for spec in specs]
@@ -103,6 +107,7 @@ class Supervisor:
         # The worker first: nobody should lose the tools under a call that is still wanted.
         for names in (("worker", "gateway"), ("verifier", "tools"), ("sandboxd",)):
             await asyncio.gather(*(self._children[n].stop() for n in names if n in self._children))
+        await self._starter.close()
         if self._postgres is not None:
             await asyncio.to_thread(self._postgres.stop)
         if self._lock is not None:
@@ -139,8 +144,19 @@ class Supervisor:
             self._postgres = embedded.prepare(self._settings.data_dir / "postgres")
             self._postgres.start()
             url = self._postgres.url
-        migrate(url)
         return url
+
+    async def _migrate(self) -> None:
+        """Bring the database to this version, in a process of its own: its libraries are needed nowhere else."""
+        if await asyncio.to_thread(is_current, self.database_url):
+            return
+        self._say("Preparing the database")
+        child = await self._starter.start(ChildSpec("migrate", ("migrate",)), self._environment())
+        if await child.ended != 0:
+            raise Unavailable(
+                f"The database can't be brought to this version: {child.last_words()}",
+                hint=f"See {child.log}.",
+            )
 
     @property
     def _logs(self) -> Path:
@@ -162,7 +178,6 @@ class Supervisor:
 
     def _environment(self) -> dict[str, str]:
         return {
-            **os.environ,
             "HYPERCODE_DATABASE_URL": self.database_url,
             "HYPERCODE_DATA_DIR": str(self._settings.data_dir),
             "HYPERCODE_GATEWAY__HOST": self._settings.gateway.host,
@@ -180,6 +195,7 @@ class Supervisor:
             version=version("hypercode-platform"),
             database_url=self.database_url,
             gateway_url=f"http://{gateway.host}:{gateway.port}" if self._gateway else None,
+            children={name: child.pid for name, child in self._children.items()},
         )
         path = state_path(self._settings)
         path.touch(mode=0o600)
@@ -191,7 +207,8 @@ class Supervisor:
         while True:
             started = time.monotonic()
             child = self._children[spec.name]
-            code = await child.process.wait()
+            # Shielded: the watcher may be cancelled, the news of the child's end may not.
+            code = await asyncio.shield(child.ended)
             if self._stopping:
                 return
             logger.warning("child.died", name=spec.name, exit_code=code)
@@ -201,7 +218,8 @@ class Supervisor:
                 if not self.failed.done():
                     self.failed.set_result(f"{spec.name} keeps dying: {child.last_words()} (see {child.log})")
                 return
-            self._children[spec.name] = await start(spec, self._environment(), self._logs)
+            self._children[spec.name] = await self._starter.start(spec, self._environment())
+            self._write_state()
 
 
 @asynccontextmanager

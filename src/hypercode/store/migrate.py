@@ -9,6 +9,7 @@ from dbos import DBOS
 from sqlalchemy import create_engine, text
 
 from hypercode.store.database import psycopg_url
+from hypercode.store.schema import mark_current
 
 MIGRATION_LOCK = 7_419_001
 
@@ -31,6 +32,7 @@ def migrate(url: str) -> None:
             command.upgrade(alembic_config(url), "head")
             logging.getLogger("dbos").setLevel(logging.WARNING)
             DBOS.migrate(url)
+            mark_current(url)
         finally:
             connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": MIGRATION_LOCK})
     engine.dispose()

@@ -14,7 +14,7 @@ from hypercode.store.tables import RunRow, TaskRow
 RUN_CONTROL_CHANNEL = "run_control"
 
 
-async def create_run(
+async def create_run(  # noqa: PLR0913 - a run's columns, by name
     session: AsyncSession,
     *,
     id: str,
