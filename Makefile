@@ -35,7 +35,8 @@ test-fast: ## Tests that need no container engine
 	$(VENV)/pytest -m "not docker and not browser" -q
 
 test: setup-dev check web web-check ## Everything: fast layers first, then containers and the browser
-	$(VENV)/pytest -q
+	$(VENV)/pytest -q -m "not docker and not browser"
+	$(VENV)/pytest -q -m "docker or browser"
 
 bench: setup ## Measure what docs/reference/benchmarks.md states
 	$(VENV)/python -m bench.platform
