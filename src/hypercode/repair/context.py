@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import builtins
-from typing import Callable, Dict, Iterator, List, Optional, Sequence, Set, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Set, Tuple
 
 from .edits import Change, Replacement
 from .evidence import Evidence
@@ -104,7 +104,8 @@ class Context:
     ) -> Change:
         """Replace the text of several nodes as it stands."""
         replacements = [Replacement(*self.source.span(node), text) for node, text in pairs]
-        line: int = pairs[0][0].lineno  # type: ignore[attr-defined]
+        first: Any = pairs[0][0]
+        line = int(first.lineno)
         return Change(tuple(replacements), template, cost, why, line)
 
     def splice(

@@ -299,8 +299,8 @@ class Search:
         edits = "1 small edit makes" if count == 1 else f"{count} small edits make"
         if fixed < failing:
             return (
-                f"{edits} {fixed} of {failing} failing tests pass; the others do not run the "
-                "changed function in the test process."
+                f"{edits} {fixed} of {failing} failing tests pass; the others stay as they are: "
+                "another cause, or code run in a process of their own."
             )
         return f"{edits} the failing {'test' if failing == 1 else 'tests'} pass."
 

@@ -8,7 +8,7 @@ import re
 import tokenize
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, Iterator, List, Optional, Tuple, Union
+from typing import Any, Dict, Iterator, List, Optional, Tuple, Union
 
 FunctionNode = Union[ast.FunctionDef, ast.AsyncFunctionDef]
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
@@ -76,8 +76,9 @@ class SourceFile:
 
     def span(self, node: ast.AST) -> Span:
         """Offsets of a node's own text (without the parentheses round it)."""
-        line, column = node.lineno, node.col_offset  # type: ignore[attr-defined]
-        end_line, end_column = node.end_lineno, node.end_col_offset  # type: ignore[attr-defined]
+        place: Any = node  # every node that has text has a place, but not `ast.AST`
+        line, column = int(place.lineno), int(place.col_offset)
+        end_line, end_column = int(place.end_lineno), int(place.end_col_offset)
         return self.offset(line, column), self.offset(end_line, end_column)
 
     def segment(self, node: ast.AST) -> str:

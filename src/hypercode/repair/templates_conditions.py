@@ -7,7 +7,7 @@ from typing import Iterator, List, Tuple, Type
 
 from .context import MAX_DONORS, Context, Template
 from .edits import Change
-from .source import header_lines
+from .source import FunctionNode, header_lines
 
 RESULTS = ("None", "[]", "0", "False", "True", '""', "{}", "()", "-1", "1")
 _MAX_GUARDS = 6
@@ -116,8 +116,8 @@ def guard(node: ast.AST, context: Context) -> Iterator[Change]:
             yield context.splice(start, start, text, "guard", base + extra + price, why)
 
 
-def _first_statement(function: ast.AST) -> ast.stmt:
-    body: List[ast.stmt] = function.body  # type: ignore[attr-defined]
+def _first_statement(function: FunctionNode) -> ast.stmt:
+    body = function.body
     plain = body[1:] if len(body) > 1 and docstring(body[0]) else body
     return plain[0]
 

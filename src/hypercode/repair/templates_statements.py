@@ -25,8 +25,8 @@ def _block(node: ast.stmt, context: Context) -> List[ast.stmt]:
     """The list of statements that the statement stands in."""
     parent = context.parent(node)
     for name in ("body", "orelse", "finalbody"):
-        block = getattr(parent, name, None)
-        if isinstance(block, list) and node in block:
+        block: List[ast.stmt] = getattr(parent, name, [])
+        if not isinstance(parent, ast.expr) and node in block:
             return block
     return []
 

@@ -11,7 +11,7 @@ import sys
 import time
 import warnings
 from dataclasses import dataclass, field
-from typing import Any, Callable, Dict, List, Set
+from typing import Any, Callable, Dict, List, Set, cast
 
 try:
     import resource
@@ -159,8 +159,7 @@ def _parse(line: bytes) -> Record:
         value = json.loads(line)
     except ValueError:  # the candidate's own code wrote into the pipe
         return {}
-    found: Record = value if isinstance(value, dict) else {}
-    return found
+    return cast(Record, value) if isinstance(value, dict) else {}
 
 
 def _supervise(child: int, reader: int, limits: Limits) -> Outcome:
