@@ -3,6 +3,8 @@
 The kernel resolves and opens in one step, so no symbolic link swapped in between can win a race.
 """
 
+from __future__ import annotations
+
 import ctypes
 import errno
 import os
@@ -21,7 +23,7 @@ class _OpenHow(ctypes.Structure):
     _fields_ = [("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64)]
 
 
-def check_path(path, for_write=False):
+def check_path(path: object, for_write: bool = False) -> str:
     """Return ``path`` without slashes at its ends; raises Refused for what no caller has a right to name."""
     if not isinstance(path, str):
         raise Refused("INVALID_ARGUMENT", "a path must be text")
@@ -41,7 +43,7 @@ def check_path(path, for_write=False):
     return "/".join(parts) or "."
 
 
-def _explain(error, path):
+def _explain(error: int, path: str) -> Refused:
     if error in (errno.EXDEV, errno.ELOOP):
         return Refused("PATH_OUTSIDE", "the path leaves the workspace: " + path)
     if error in (errno.ENOENT, errno.ENOTDIR):
@@ -55,7 +57,7 @@ def _explain(error, path):
     return Refused("INVALID_ARGUMENT", "%s: %s" % (os.strerror(error), path))
 
 
-def explain(failure, path):
+def explain(failure: OSError, path: str) -> Refused:
     """Return the Refused that an OSError about ``path`` means."""
     return _explain(failure.errno or 0, path)
 
@@ -63,16 +65,16 @@ def explain(failure, path):
 class Root:
     """A directory that everything is opened beneath."""
 
-    def __init__(self, directory):
+    def __init__(self, directory: str) -> None:
         self._fd = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
 
-    def open(self, path, flags):
+    def open(self, path: str, flags: int) -> int:
         """Return a file descriptor of ``path`` beneath the root; raises Refused."""
         how = _OpenHow(flags | os.O_CLOEXEC | os.O_NOCTTY, 0, _RESOLVE_BENEATH | _RESOLVE_NO_MAGICLINKS)
         name = os.fsencode(path)
         error = 0
         for _ in range(_TRIES):
-            fd = _libc.syscall(_SYS_OPENAT2, self._fd, name, ctypes.byref(how), ctypes.sizeof(how))
+            fd: int = _libc.syscall(_SYS_OPENAT2, self._fd, name, ctypes.byref(how), ctypes.sizeof(how))
             if fd >= 0:
                 return fd
             error = ctypes.get_errno()
@@ -80,11 +82,11 @@ class Root:
                 break
         raise _explain(error, path)
 
-    def open_directory(self, path):
+    def open_directory(self, path: str) -> int:
         """Return a file descriptor of a directory beneath the root."""
         return self.open(path, os.O_RDONLY | os.O_DIRECTORY)
 
-    def open_regular(self, path):
+    def open_regular(self, path: str) -> tuple[int, os.stat_result]:
         """Return (fd, stat) of a regular file; a FIFO or device is refused without blocking on it."""
         fd = self.open(path, os.O_RDONLY | os.O_NONBLOCK)
         status = os.fstat(fd)

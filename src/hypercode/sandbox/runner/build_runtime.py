@@ -4,6 +4,8 @@ Its loader, its shared libraries and its standard library, so that it starts in 
 base image, in a builder container.
 """
 
+from __future__ import annotations
+
 import compileall
 import os
 import re
@@ -19,10 +21,10 @@ LEFT_OUT = {
 }  # fmt: skip
 
 
-def _libraries(path):
+def _libraries(path: str) -> dict[str, str]:
     """Return {name: path} of the shared libraries that a file is linked against."""
     listing = subprocess.run(["ldd", path], capture_output=True, text=True, check=False).stdout
-    found = {}
+    found: dict[str, str] = {}
     for line in listing.splitlines():
         match = re.search(r"(?:=>\s*)?(/\S+)\s+\(0x", line)
         if match:
@@ -30,11 +32,11 @@ def _libraries(path):
     return found
 
 
-def _ignore(_folder, names):
+def _ignore(_folder: str, names: list[str]) -> list[str]:
     return [name for name in names if name in LEFT_OUT or name.startswith("config-")]
 
 
-def main():
+def main() -> None:
     """Copy everything, then compile it, since the volume is mounted read-only."""
     interpreter = os.path.realpath(sys.executable)
     stdlib = sysconfig.get_path("stdlib")

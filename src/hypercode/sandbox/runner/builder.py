@@ -4,6 +4,8 @@ The argument is JSON: {"steps": [{"phase", "run", "fallback", "note"}], "env": {
 {"type": "done"} or {"type": "failed", "phase", "log"}.
 """
 
+from __future__ import annotations
+
 import json
 import os
 import subprocess
@@ -13,6 +15,11 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import proxy_relay
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    # Not imported when it runs: typing alone is a good part of the start.
+    from typing import Any
 
 KEPT = 40
 SHOWN = (
@@ -28,13 +35,13 @@ SHOWN = (
 PASSWD = "sandbox:x:10001:10001:sandbox:/home/sandbox:/bin/sh\n"
 
 
-def say(kind, **fields):
+def say(kind: str, **fields: str) -> None:
     """Print one line for sandboxd."""
     sys.stdout.write(json.dumps(dict(fields, type=kind)) + "\n")
     sys.stdout.flush()
 
 
-def environment(extra):
+def environment(extra: dict[str, str]) -> dict[str, str]:
     """Return the variables of the steps: the way out, certificates, and no caches in the image."""
     env = {name: value for name, value in os.environ.items() if not name.startswith("HYPERCODE_")}
     env.update(extra)
@@ -49,16 +56,16 @@ def environment(extra):
     return env
 
 
-def run(phase, command, env):
+def run(phase: str, command: str, env: dict[str, str]) -> tuple[bool, list[str]]:
     """Run one shell line, saying what it says; return (worked, last lines)."""
     say("progress", phase=phase, message="$ " + command[:300])
     process = subprocess.Popen(  # noqa: S602 - set-up lines are shell lines, in a container made for them
         command, shell=True, cwd="/workspace", env=env, stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
-    last = []
+    last: list[str] = []
     said = 0.0
-    for raw in process.stdout:
+    for raw in process.stdout or ():
         line = raw.decode("utf-8", "replace").rstrip()[:500]
         last = [*last[-(KEPT - 1) :], line]
         if line.lstrip().startswith(SHOWN) and time.monotonic() - said > 0.2:
@@ -67,7 +74,7 @@ def run(phase, command, env):
     return process.wait() == 0, last
 
 
-def add_user():
+def add_user() -> None:
     """Give the sandbox user a name, so that programs that ask for one get an answer."""
     for path, line in (("/etc/passwd", PASSWD), ("/etc/group", "sandbox:x:10001:\n")):
         with open(path, "r+") as stream:
@@ -75,9 +82,9 @@ def add_user():
                 stream.write(line)
 
 
-def main():
+def main() -> None:
     """Run the steps until one fails for good."""
-    asked = json.loads("".join(sys.argv[1:]))
+    asked: dict[str, Any] = json.loads("".join(sys.argv[1:]))
     env = environment(asked["env"])
     add_user()
     for step in asked["steps"]:

@@ -1,5 +1,7 @@
 """Running a command: hands it to the forker, feeds stdin, keeps bounded output, kills it on time or cancel."""
 
+from __future__ import annotations
+
 import base64
 import json
 import os
@@ -12,19 +14,26 @@ from beneath import check_path
 from forker import send_command
 from refusals import Refused
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    # Not imported when it runs: typing alone is a good part of the start.
+    from typing import Any
+
+    from beneath import Root
+
 GRACE = 10.0
 
 
 class BoundedOutput:
     """Keeps the head and the tail of a stream, at most ``limit`` bytes together."""
 
-    def __init__(self, limit):
+    def __init__(self, limit: int) -> None:
         self._half = max(1, limit // 2)
         self._head = bytearray()
         self._tail = bytearray()
         self.total = 0
 
-    def add(self, data):
+    def add(self, data: bytes) -> None:
         """Take more of the stream."""
         self.total += len(data)
         room = self._half - len(self._head)
@@ -36,11 +45,11 @@ class BoundedOutput:
             del self._tail[: -self._half]
 
     @property
-    def truncated(self):
+    def truncated(self) -> bool:
         """Whether something in the middle was left out."""
         return self.total > 2 * self._half
 
-    def value(self):
+    def value(self) -> bytes:
         """Return what was kept, with a line that says how much was left out."""
         if not self.truncated:
             return bytes(self._head + self._tail)
@@ -52,35 +61,35 @@ class BoundedOutput:
 class Command:
     """One running command; ``cancel`` may be called from another thread at any time."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._control = None
+        self._control: socket.socket | None = None
         self.cancelled = False
 
-    def attach(self, control):
+    def attach(self, control: socket.socket) -> None:
         """Give it the control socket; a cancel that came earlier takes effect now."""
         with self._lock:
             self._control = control
             if self.cancelled:
                 self._kill()
 
-    def detach(self):
+    def detach(self) -> None:
         """The command has ended; the socket is about to be closed."""
         with self._lock:
             self._control = None
 
-    def cancel(self):
+    def cancel(self) -> None:
         """Kill the command's whole tree."""
         with self._lock:
             self.cancelled = True
             self._kill()
 
-    def kill(self):
+    def kill(self) -> None:
         """Kill the command's whole tree because its time is over."""
         with self._lock:
             self._kill()
 
-    def _kill(self):
+    def _kill(self) -> None:
         if self._control is not None:
             try:
                 self._control.send(b"k")
@@ -91,7 +100,9 @@ class Command:
 class _Streams:
     """The parent's ends of a command's pipes and control socket, moved by one selector."""
 
-    def __init__(self, stdin, outputs, control, data):
+    def __init__(
+        self, stdin: int, outputs: dict[int, BoundedOutput], control: socket.socket, data: bytes
+    ) -> None:
         self._selector = selectors.DefaultSelector()
         self._data = memoryview(data)
         self._open = set(outputs)
@@ -103,7 +114,7 @@ class _Streams:
             self._selector.register(fd, selectors.EVENT_READ, self._read)
         self._selector.register(control, selectors.EVENT_READ, self._read_control)
         os.set_blocking(stdin, False)
-        self._stdin = stdin
+        self._stdin: int | None = stdin
         if data:
             self._selector.register(stdin, selectors.EVENT_WRITE, self._write)
         else:
@@ -111,20 +122,21 @@ class _Streams:
             self._stdin = None
 
     @property
-    def drained(self):
+    def drained(self) -> bool:
         """Whether both output streams are at their end."""
         return not self._open
 
-    def answer(self):
+    def answer(self) -> dict[str, Any]:
         """Return how the command ended, {} when its parent died without a word."""
-        return json.loads(self._answer) if self._answer else {}
+        said: dict[str, Any] = json.loads(self._answer) if self._answer else {}
+        return said
 
-    def step(self, seconds):
+    def step(self, seconds: float) -> None:
         """Move what can be moved, waiting at most ``seconds``."""
         for key, _events in self._selector.select(max(0.0, seconds)):
             key.data(key.fd)
 
-    def _read(self, fd):
+    def _read(self, fd: int) -> None:
         part = os.read(fd, 1 << 16)
         if part:
             self._outputs[fd].add(part)
@@ -132,14 +144,14 @@ class _Streams:
             self._selector.unregister(fd)
             self._open.discard(fd)
 
-    def _read_control(self, _fd):
+    def _read_control(self, _fd: int) -> None:
         part = self._control.recv(4096)
         self._answer += part
         if not part or self._answer.endswith(b"\n"):
             self.ended = True
             self._selector.unregister(self._control)
 
-    def _write(self, fd):
+    def _write(self, fd: int) -> None:
         try:
             self._data = self._data[os.write(fd, self._data[: 1 << 16]) :]
         except BlockingIOError:
@@ -151,7 +163,7 @@ class _Streams:
             os.close(fd)
             self._stdin = None
 
-    def close(self):
+    def close(self) -> None:
         """Close everything of ours."""
         self._selector.close()
         for fd in self._outputs:
@@ -164,12 +176,12 @@ class _Streams:
 class Commands:
     """Runs commands through the forker's channel."""
 
-    def __init__(self, root, channel):
+    def __init__(self, root: Root, channel: socket.socket) -> None:
         self._root = root
         self._channel = channel
         self._channel_lock = threading.Lock()
 
-    def run(self, request, command):
+    def run(self, request: dict[str, Any], command: Command) -> dict[str, Any]:
         """Run one command to its end; its process tree is dead when this returns."""
         argv, timeout = _checked(request)
         env = dict(os.environ)
@@ -190,7 +202,9 @@ class Commands:
             raise Refused("CANCELLED", "the command was cancelled and its process tree killed")
         return _result(streams.answer(), outputs, argv, timed_out, time.monotonic() - started)
 
-    def _launch(self, description, folder, limit, data, command):
+    def _launch(
+        self, description: bytes, folder: int, limit: int, data: bytes, command: Command
+    ) -> tuple[_Streams, list[BoundedOutput]]:
         spec = os.memfd_create("command")
         os.write(spec, description)
         os.lseek(spec, 0, os.SEEK_SET)
@@ -206,7 +220,7 @@ class Commands:
         command.attach(ours)
         return streams, list(outputs.values())
 
-    def _attend(self, streams, command, deadline):
+    def _attend(self, streams: _Streams, command: Command, deadline: float) -> bool:
         """Move data until the command has ended; return whether its time ran out."""
         timed_out = False
         while not streams.ended:
@@ -224,21 +238,25 @@ class Commands:
         return timed_out
 
 
-def _checked(request):
-    argv = request.get("argv")
-    if not argv or not all(isinstance(arg, str) and "\0" not in arg for arg in argv):
+def _checked(request: dict[str, Any]) -> tuple[list[str], float]:
+    argv: list[str] = request.get("argv") or []
+    if not argv or any(type(arg) is not str or "\0" in arg for arg in argv):
         raise Refused("INVALID_ARGUMENT", "argv must be a list of texts without NUL")
-    for name, value in (request.get("env") or {}).items():
+    env: dict[str, str] = request.get("env") or {}
+    for name, value in env.items():
         if not name or "=" in name or "\0" in name or "\0" in value:
             raise Refused("INVALID_ARGUMENT", "not an environment variable: %r" % name)
     return argv, float(request["timeout_s"])
 
 
-def _result(answer, outputs, argv, timed_out, seconds):
+def _result(
+    answer: dict[str, Any], outputs: list[BoundedOutput], argv: list[str], timed_out: bool, seconds: float
+) -> dict[str, Any]:
     stdout, stderr = outputs
     errors = stderr.value()
-    status = answer.get("status")
-    code = signal = None
+    status: int | None = answer.get("status")
+    code: int | None = None
+    signal: int | None = None
     if "failed" in answer:
         code = 127 if answer["failed"] == 2 else 126
         errors += ("hypercode: can't run %s: %s\n" % (argv[0], os.strerror(answer["failed"]))).encode()

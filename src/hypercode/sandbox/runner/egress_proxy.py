@@ -3,6 +3,8 @@
 Runs in a container of its own, the only one with a network. Its argument is JSON: the allowed hosts.
 """
 
+from __future__ import annotations
+
 import asyncio
 import contextlib
 import ipaddress
@@ -11,11 +13,16 @@ import os
 import socket
 import sys
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    # Not imported when it runs: typing alone is a good part of the start.
+    from typing import Any
+
 SOCKET = "/egress/proxy.sock"
 MAX_HEAD = 16 * 1024
 
 
-async def _pump(reader, writer):
+async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     try:
         while True:
             part = await reader.read(1 << 16)
@@ -30,7 +37,9 @@ async def _pump(reader, writer):
             writer.write_eof()
 
 
-async def _target(line, allowed, public_only):
+async def _target(
+    line: str, allowed: frozenset[str], public_only: bool
+) -> tuple[tuple[str, int] | None, str]:
     """Return (host, port) to connect to, or a refusal (status, words)."""
     parts = line.split()
     if len(parts) != 3 or parts[0] != "CONNECT":
@@ -44,15 +53,17 @@ async def _target(line, allowed, public_only):
     if public_only:
         loop = asyncio.get_running_loop()
         found = await loop.getaddrinfo(host, 443, type=socket.SOCK_STREAM)
-        addresses = [entry[4][0] for entry in found]
+        addresses = [str(entry[4][0]) for entry in found]
         if not all(ipaddress.ip_address(address).is_global for address in addresses):
             return None, "403 the host %s has a private address" % host
         return (addresses[0], 443), ""
     return (host, 443), ""
 
 
-async def _serve(reader, writer, allowed, public_only):
-    upstream = None
+async def _serve(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, allowed: frozenset[str], public_only: bool
+) -> None:
+    upstream: asyncio.StreamWriter | None = None
     try:
         head = await reader.readuntil(b"\r\n\r\n")
         line = head.split(b"\r\n", 1)[0].decode("latin-1")
@@ -73,10 +84,10 @@ async def _serve(reader, writer, allowed, public_only):
                 each.close()
 
 
-async def serve(allowed, public_only):
+async def serve(allowed: frozenset[str], public_only: bool) -> None:
     """Serve until the container is stopped."""
 
-    async def accept(reader, writer):
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await _serve(reader, writer, allowed, public_only)
 
     server = await asyncio.start_unix_server(accept, SOCKET, limit=MAX_HEAD)
@@ -86,5 +97,5 @@ async def serve(allowed, public_only):
 
 
 if __name__ == "__main__":
-    _asked = json.loads(sys.argv[1])
+    _asked: dict[str, Any] = json.loads(sys.argv[1])
     asyncio.run(serve(frozenset(host.lower() for host in _asked["hosts"]), bool(_asked["public_only"])))

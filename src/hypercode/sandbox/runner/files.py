@@ -1,5 +1,7 @@
 """Reading, writing and listing files of the workspace."""
 
+from __future__ import annotations
+
 import base64
 import binascii
 import hashlib
@@ -11,13 +13,21 @@ import threading
 from beneath import check_path, explain
 from refusals import Refused
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    # Not imported when it runs: typing alone is a good part of the start.
+    from collections.abc import Iterator
+    from typing import Any
+
+    from beneath import Root
+
 MAX_READ = 16 * 1024 * 1024
 MAX_HASHED = 16 * 1024 * 1024
 MAX_WRITE = 64 * 1024 * 1024
 _write_lock = threading.Lock()
 
 
-def _hash_of(fd, size):
+def _hash_of(fd: int, size: int) -> str:
     if size > MAX_HASHED:
         return ""
     digest = hashlib.sha256()
@@ -32,7 +42,7 @@ def _hash_of(fd, size):
             return ""
 
 
-def read(root, path, offset, limit):
+def read(root: Root, path: str, offset: int, limit: int) -> dict[str, Any]:
     """Return a part of a regular file with its size and hash."""
     path = check_path(path)
     if offset < 0 or limit < 0:
@@ -51,7 +61,7 @@ def read(root, path, offset, limit):
     }
 
 
-def _parent(root, path, create_dirs):
+def _parent(root: Root, path: str, create_dirs: bool) -> tuple[int, str]:
     folder, _, name = path.rpartition("/")
     if create_dirs and folder:
         made = ""
@@ -69,7 +79,7 @@ def _parent(root, path, create_dirs):
     return root.open_directory(folder or "."), name
 
 
-def _present(root, path, name, folder):
+def _present(path: str, name: str, folder: int) -> os.stat_result | None:
     """Return the stat of what is there now, or None; raises Refused for what must not be replaced."""
     try:
         status = os.stat(name, dir_fd=folder, follow_symlinks=False)
@@ -84,7 +94,7 @@ def _present(root, path, name, folder):
     return status
 
 
-def _check_guard(root, path, present, if_sha256):
+def _check_guard(root: Root, path: str, present: os.stat_result | None, if_sha256: str | None) -> None:
     if if_sha256 is None:
         return
     if present is None:
@@ -100,7 +110,7 @@ def _check_guard(root, path, present, if_sha256):
         raise Refused("CONFLICT", "%s %s" % (path, fact), "read it again, then repeat the change")
 
 
-def _replace(folder, name, data, mode):
+def _replace(folder: int, name: str, data: bytes, mode: int) -> None:
     temporary = ".hypercode-" + secrets.token_hex(8)
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=folder)
     try:
@@ -117,7 +127,14 @@ def _replace(folder, name, data, mode):
         raise
 
 
-def write(root, path, data_b64, create_dirs=False, if_sha256=None, mode=None):
+def write(
+    root: Root,
+    path: str,
+    data_b64: str,
+    create_dirs: bool = False,
+    if_sha256: str | None = None,
+    mode: int | None = None,
+) -> dict[str, Any]:
     """Replace a whole file atomically, guarded by the hash of what is there."""
     path = check_path(path, for_write=True)
     if path == ".":
@@ -131,7 +148,7 @@ def write(root, path, data_b64, create_dirs=False, if_sha256=None, mode=None):
     with _write_lock:
         folder, name = _parent(root, path, create_dirs)
         try:
-            present = _present(root, path, name, folder)
+            present = _present(path, name, folder)
             _check_guard(root, path, present, if_sha256)
             kept = stat.S_IMODE(present.st_mode) if present else 0o644
             _replace(folder, name, data, (kept if mode is None else mode) & 0o777)
@@ -142,7 +159,7 @@ def write(root, path, data_b64, create_dirs=False, if_sha256=None, mode=None):
     return {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
 
 
-def _kind(status):
+def _kind(status: os.stat_result) -> str:
     if stat.S_ISLNK(status.st_mode):
         return "symlink"
     if stat.S_ISDIR(status.st_mode):
@@ -150,12 +167,12 @@ def _kind(status):
     return "file" if stat.S_ISREG(status.st_mode) else "other"
 
 
-def walk(root, path, depth):
+def walk(root: Root, path: str, depth: int) -> Iterator[tuple[str, str, int]]:
     """Yield (relative path, kind, size) under a directory, names in order, ``.git`` left out."""
     folder = root.open_directory(path)
     try:
         names = sorted(os.listdir(folder))
-        found = []
+        found: list[tuple[str, str, int]] = []
         for name in names:
             if name == ".git":
                 continue
@@ -176,10 +193,10 @@ def walk(root, path, depth):
                 continue
 
 
-def tree(root, path, depth, limit):
+def tree(root: Root, path: str, depth: int, limit: int) -> dict[str, Any]:
     """List a directory down to ``depth``, at most ``limit`` entries."""
     path = check_path(path)
-    entries = []
+    entries: list[dict[str, Any]] = []
     for full, kind, size in walk(root, path, max(1, min(depth, 64))):
         if len(entries) >= limit:
             return {"entries": entries, "truncated": True}
@@ -189,9 +206,9 @@ def tree(root, path, depth, limit):
     return {"entries": entries, "truncated": False}
 
 
-def reports(folder, limit):
+def reports(folder: str, limit: int) -> dict[str, Any]:
     """Return the regular files directly in a folder as text, together at most ``limit`` bytes."""
-    found = {}
+    found: dict[str, str] = {}
     try:
         names = sorted(os.listdir(folder))[:64]
         directory = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)

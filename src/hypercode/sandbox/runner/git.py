@@ -1,5 +1,7 @@
 """Running git on untrusted trees: one fixed environment, no hooks, no filters, no configuration of theirs."""
 
+from __future__ import annotations
+
 import os
 import subprocess
 
@@ -22,7 +24,7 @@ FOLDER_EXCLUDED = (*EXCLUDED, ".venv/", "venv/", "node_modules/", ".tox/", ".nox
 DATE = "2020-01-01T00:00:00Z"
 
 
-def environment(**more):
+def environment(**more: str) -> dict[str, str]:
     """Return the variables that every git gets."""
     base = {
         "PATH": os.environ.get("PATH", "/usr/local/bin:/usr/bin:/bin"),
@@ -40,7 +42,9 @@ def environment(**more):
     return base
 
 
-def run(*args, env, data=None, check=True):
+def run(
+    *args: str, env: dict[str, str], data: bytes | None = None, check: bool = True
+) -> subprocess.CompletedProcess[bytes]:
     """Run git; return its CompletedProcess. With ``check`` a failure raises Refused with git's own words."""
     done = subprocess.run(
         ["git", *args], env=env, input=data, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False
@@ -55,6 +59,6 @@ def run(*args, env, data=None, check=True):
     return done
 
 
-def text(*args, env, data=None):
+def text(*args: str, env: dict[str, str], data: bytes | None = None) -> str:
     """Run git and return its output as text without the last line break."""
     return run(*args, env=env, data=data).stdout.decode("utf-8", "replace").rstrip("\n")

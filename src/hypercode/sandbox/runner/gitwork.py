@@ -3,6 +3,8 @@
 Reads one JSON request from stdin, prints one JSON line. GIT_DIR is /gitdir, the work tree /workspace.
 """
 
+from __future__ import annotations
+
 import json
 import os
 import re
@@ -16,14 +18,20 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import git
 from refusals import Refused
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    # Not imported when it runs: typing alone is a good part of the start.
+    from collections.abc import Callable
+    from typing import Any
+
 BASE = "refs/hypercode/base"
 
 
-def _env(**more):
+def _env(**more: str) -> dict[str, str]:
     return git.environment(GIT_DIR="/gitdir", GIT_WORK_TREE="/workspace", **more)
 
 
-def _drop_nested_repositories():
+def _drop_nested_repositories() -> None:
     """Remove .git entries below the top: git would store such a folder as a link without its files."""
     for folder, names, plain in os.walk("/workspace"):
         if folder != "/workspace":
@@ -34,7 +42,7 @@ def _drop_nested_repositories():
         names[:] = [name for name in names if name != ".git"]
 
 
-def commit_worktree(message):
+def commit_worktree(message: str) -> tuple[str, str]:
     """Commit the work tree on top of base, without touching HEAD; return (commit, tree)."""
     _drop_nested_repositories()
     with tempfile.TemporaryDirectory() as scratch:
@@ -55,14 +63,14 @@ def commit_worktree(message):
 DIFF = ("diff", "--binary", "--full-index", "--no-ext-diff", "--no-textconv", "--no-renames", "--no-color")
 
 
-def _diff(commit, *paths, attributes="/dev/null"):
+def _diff(commit: str, *paths: str, attributes: str = "/dev/null") -> bytes:
     return git.run(
         "-c", "core.attributesFile=" + attributes, *DIFF, "--src-prefix=a/", "--dst-prefix=b/",
         BASE, commit, "--", *paths, env=_env(),
     ).stdout  # fmt: skip
 
 
-def _text_diff(commit, files):
+def _text_diff(commit: str, files: list[str]) -> str:
     """Return the diff as text; files whose lines are not UTF-8 are compared as binary, so nothing is lost."""
     whole = _diff(commit)
     try:
@@ -80,7 +88,7 @@ def _text_diff(commit, files):
         return _diff(commit, attributes=attributes.name).decode("utf-8", "replace")
 
 
-def export(request):
+def export(request: dict[str, Any]) -> dict[str, Any]:
     """Commit the work tree and compare it with base."""
     commit, tree = commit_worktree(request["message"])
     stat = git.run(
@@ -98,7 +106,7 @@ def export(request):
     }
 
 
-def apply(request):
+def apply(request: dict[str, Any]) -> dict[str, Any]:
     """Apply a diff to the work tree, three-way; all of it or nothing."""
     before, _tree = commit_worktree("before applying")
     with tempfile.TemporaryDirectory() as scratch:
@@ -118,12 +126,12 @@ def apply(request):
     return {}
 
 
-def _conflict(words):
+def _conflict(words: str) -> str:
     lines = [line for line in words.splitlines() if "cleanly" not in line]
     return "the diff does not apply: " + "; ".join(lines[:8])[:800]
 
 
-def checkout(request):
+def checkout(request: dict[str, Any]) -> dict[str, Any]:
     """Fill an empty folder (/target) with a commit's tree, other paths restored from another commit."""
     scratch = tempfile.mkdtemp()
     env = git.environment(
@@ -135,12 +143,13 @@ def checkout(request):
     tree = git.text("write-tree", env=env)
     with open("/target/.git", "w") as stream:
         stream.write("gitdir: /gitdir\n")
-    for path, content in (request.get("overlay") or {}).items():
+    overlay: dict[str, str] = request.get("overlay") or {}
+    for path, content in overlay.items():
         _overlay(path, content)
     return {"tree": tree}
 
 
-def _restore(paths, commit, env):
+def _restore(paths: list[str], commit: str | None, env: dict[str, str]) -> None:
     """Bring paths back as they were in ``commit``; what was not there then is removed."""
     if not paths or not commit:
         return
@@ -152,12 +161,12 @@ def _restore(paths, commit, env):
     git.run("update-index", "-z", "--index-info", env=env, data=b"".join(row + b"\0" for row in wanted))
 
 
-def _covers(paths, name):
+def _covers(paths: list[str], name: bytes) -> bool:
     found = name.decode("utf-8", "surrogateescape")
     return any(found == path.rstrip("/") or found.startswith(path.rstrip("/") + "/") for path in paths)
 
 
-def _overlay(path, content):
+def _overlay(path: str, content: str) -> None:
     parts = path.split("/")
     if path.startswith("/") or ".." in parts or parts[0] == ".git":
         raise Refused("PATH_OUTSIDE", "an overlay file leaves the tree: " + path)
@@ -174,12 +183,12 @@ def _overlay(path, content):
         stream.write(content)
 
 
-def facts(request):
+def facts(request: dict[str, Any]) -> dict[str, Any]:
     """Return what of the base commit decides its environment: the named files' text, tests, a src folder."""
     names = git.run("ls-tree", "-r", "-z", "--name-only", "--full-tree", BASE, env=_env()).stdout
     paths = [path.decode("utf-8", "replace") for path in names.split(b"\0") if path]
-    wanted = set(request["paths"])
-    files = {}
+    wanted: set[str] = set(request["paths"])
+    files: dict[str, str] = {}
     for path in paths:
         if path in wanted:
             files[path] = (
@@ -191,14 +200,19 @@ def facts(request):
     return {"files": files, "has_tests": tests, "has_src": any(path.startswith("src/") for path in paths)}
 
 
-OPERATIONS = {"facts": facts, "export": export, "apply": apply, "checkout": checkout}
+OPERATIONS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    "facts": facts,
+    "export": export,
+    "apply": apply,
+    "checkout": checkout,
+}
 
 
-def main():
+def main() -> None:
     """Serve one request."""
     try:
-        request = json.load(sys.stdin)
-        answer = {"ok": OPERATIONS[request["op"]](request)}
+        request: dict[str, Any] = json.load(sys.stdin)
+        answer: dict[str, Any] = {"ok": OPERATIONS[request["op"]](request)}
     except Refused as refused:
         answer = {"error": {"code": refused.code, "message": refused.message, "hint": refused.hint}}
     except (OSError, subprocess.SubprocessError) as failure:

@@ -4,10 +4,13 @@ Runs in a short-lived container: /src (read-only), /mirror, /gitdir and /workspa
 root (its files may be private), the rest happens as the sandbox user. Prints one JSON line.
 """
 
+from __future__ import annotations
+
 import errno
 import json
 import os
 import shutil
+import stat
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -17,35 +20,43 @@ import proxy_relay
 from gitwork import checkout
 from refusals import Refused
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    # Not imported when it runs: typing alone is a good part of the start.
+    from collections.abc import Callable
+    from typing import Any
+
 UID = 10001
 DEPTH = "100"
+MAX_FILE = 512 << 20
+MAX_SOURCE = 8 << 30
 INFO = "/gitdir/hypercode.json"
 MIRROR_INDEX = "/tmp/import-index"
 
 
-def _mirror(**more):
+def _mirror(**more: str) -> dict[str, str]:
     return git.environment(GIT_DIR="/mirror", **more)
 
 
-def _tree_env():
+def _tree_env() -> dict[str, str]:
     return _mirror(GIT_WORK_TREE="/src", GIT_INDEX_FILE=MIRROR_INDEX)
 
 
-def _init_mirror():
+def _init_mirror() -> None:
     if not os.path.exists("/mirror/HEAD"):
         git.run("init", "-q", "--bare", "/mirror", env=git.environment())
     with open("/mirror/info/exclude", "w") as stream:
         stream.write("\n".join(git.FOLDER_EXCLUDED) + "\n")
 
 
-def _commit_tree(tree, message, parents=()):
+def _commit_tree(tree: str, message: str, *parents: str) -> str:
     options = [option for parent in parents for option in ("-p", parent)]
     return git.text("commit-tree", tree, *options, "-m", message, env=_mirror())
 
 
-def _nested():
+def _nested() -> list[str]:
     """Return the folders under /src that are repositories of their own: git would store a bare link."""
-    found = []
+    found: list[str] = []
     for folder, names, plain in os.walk("/src"):
         if folder != "/src" and (".git" in names or ".git" in plain):
             found.append(os.path.relpath(folder, "/src"))
@@ -54,11 +65,13 @@ def _nested():
     return found
 
 
-def import_folder(_args):
+def import_folder(_args: dict[str, Any]) -> dict[str, Any]:
     """Import a plain folder as one base commit."""
     _init_mirror()
     skipped = _nested()
     paths = [".", *(":(exclude,literal)" + path for path in skipped)]
+    new = git.run("-C", "/src", "ls-files", "-z", "-o", "--exclude-standard", "--", *paths, env=_tree_env())
+    _check_sizes(new.stdout.split(b"\0"))
     git.run("-C", "/src", "add", "-A", "--", *paths, env=_tree_env())
     if not git.run("ls-files", env=_tree_env()).stdout:
         raise Refused(
@@ -72,7 +85,7 @@ def import_folder(_args):
     return {"base": base, "source_commit": None, "imported_folder": True, "dirty": 0, "note": note}
 
 
-def _resolve(commit, env):
+def _resolve(commit: str | None, env: dict[str, str]) -> str:
     wanted = commit or "HEAD"
     done = git.run(
         "rev-parse", "--verify", "-q", "--end-of-options", wanted + "^{commit}", env=env, check=False
@@ -86,7 +99,7 @@ def _resolve(commit, env):
     raise Refused("INVALID_ARGUMENT", "the repository has no commit yet", "commit something first")
 
 
-def _changed_paths(sha):
+def _changed_paths(sha: str) -> list[bytes]:
     """Return the paths of the source's work tree that differ from ``sha``, with an index to add them by."""
     source_index = os.path.join(_source_gitdir(), "index")
     copied = os.path.exists(source_index)
@@ -111,25 +124,35 @@ def _changed_paths(sha):
     return sorted({path for path in (changed + new).split(b"\0") if path})
 
 
-def _source_gitdir():
+def _source_gitdir() -> str:
     return git.text("-C", "/src", "rev-parse", "--absolute-git-dir", env=git.environment())
 
 
-def import_repository(args):
+def import_repository(args: dict[str, Any]) -> dict[str, Any]:
     """Import a commit of a local repository; uncommitted work only when asked for."""
     _init_mirror()
     env = git.environment()
     sha = _resolve_in("/src", args.get("commit"), env)
-    git.run(
-        "fetch", "-q", "--no-tags", "--no-write-fetch-head", "--update-shallow", "/src",
-        "+%s:refs/hypercode/imports/%s" % (sha, sha), env=_mirror(),
-    )  # fmt: skip
+    # The work tree is compared with HEAD, which may be another commit than the one that is asked for.
+    head = sha if not args.get("commit") else _head_of_source(env)
+    if args.get("include_dirty") and head != sha:
+        raise Refused(
+            "INVALID_ARGUMENT",
+            "uncommitted work belongs to HEAD, and the commit asked for is another",
+            "check that commit out first, or leave the uncommitted work out",
+        )
+    for commit in {sha, head or sha}:
+        git.run(
+            "fetch", "-q", "--no-tags", "--no-write-fetch-head", "--update-shallow", "/src",
+            "+%s:refs/hypercode/imports/%s" % (commit, commit), env=_mirror(),
+        )  # fmt: skip
     bare = git.text("-C", "/src", "rev-parse", "--is-bare-repository", env=env) == "true"
-    dirty = [] if bare else _changed_paths(_resolve_in("/src", None, env))
+    dirty = _changed_paths(head) if head and not bare else []
     base, note = sha, _head_note(args, sha, env)
     if dirty and args.get("include_dirty"):
+        _check_sizes(dirty)
         git.run("-C", "/src", "add", "-A", "--", ".", env=_tree_env())
-        base = _commit_tree(git.text("write-tree", env=_tree_env()), "Uncommitted work", [sha])
+        base = _commit_tree(git.text("write-tree", env=_tree_env()), "Uncommitted work", sha)
         note += ", with %d uncommitted paths" % len(dirty)
     elif dirty:
         note += "; %d uncommitted paths are left out" % len(dirty)
@@ -137,29 +160,55 @@ def import_repository(args):
     return {"base": base, "source_commit": sha, "imported_folder": False, "dirty": left_out, "note": note}
 
 
-def _resolve_in(folder, commit, env):
+def _head_of_source(env: dict[str, str]) -> str | None:
+    done = git.run("-C", "/src", "rev-parse", "--verify", "-q", "HEAD^{commit}", env=env, check=False)
+    return done.stdout.decode().strip() or None
+
+
+def _check_sizes(paths: list[bytes]) -> None:
+    """Refuse what would fill the disk three times over: the mirror, the gitdir and the work tree."""
+    total = 0
+    for path in paths:
+        try:
+            status = os.lstat(os.path.join(b"/src", path))
+        except OSError:
+            continue
+        size = status.st_size if stat.S_ISREG(status.st_mode) else 0
+        total += size
+        if size > MAX_FILE or total > MAX_SOURCE:
+            fact = "the file %s has %d MiB" % (path.decode("utf-8", "replace"), size >> 20)
+            if size <= MAX_FILE:
+                fact = "the files have together more than %d MiB" % (MAX_SOURCE >> 20)
+            raise Refused(
+                "TOO_LARGE",
+                "%s; at most %d MiB in one file are imported" % (fact, MAX_FILE >> 20),
+                "move large files out of the project's folder, or name them in its .gitignore",
+            )
+
+
+def _resolve_in(folder: str, commit: str | None, env: dict[str, str]) -> str:
     return _resolve(commit, dict(env, GIT_DIR=_gitdir_of(folder, env)))
 
 
-def _gitdir_of(folder, env):
+def _gitdir_of(folder: str, env: dict[str, str]) -> str:
     return git.text("-C", folder, "rev-parse", "--absolute-git-dir", env=env)
 
 
-def _head_note(args, sha, env):
+def _head_note(args: dict[str, Any], sha: str, env: dict[str, str]) -> str:
     branch = git.run("-C", "/src", "symbolic-ref", "-q", "--short", "HEAD", env=env, check=False)
-    name = args.get("commit") or branch.stdout.decode("utf-8", "replace").strip() or "detached HEAD"
+    name: str = args.get("commit") or branch.stdout.decode("utf-8", "replace").strip() or "detached HEAD"
     subject = git.text("show", "-s", "--format=%s", sha, env=_mirror())
     return "%s at %s (%s)" % (name, sha[:10], subject[:80])
 
 
-def import_url(args):
+def import_url(args: dict[str, Any]) -> dict[str, Any]:
     """Fetch a branch tip or a commit over https into the mirror."""
     _init_mirror()
     proxy = proxy_relay.start()
     env = _mirror(HTTPS_PROXY=proxy, https_proxy=proxy)
     if os.path.exists(proxy_relay.CA_FILE):
         env["GIT_SSL_CAINFO"] = proxy_relay.CA_FILE
-    wanted = args.get("commit") or "HEAD"
+    wanted: str = args.get("commit") or "HEAD"
     done = git.run(
         "fetch", "-q", "--no-tags", "--", args["url"], "+%s:refs/hypercode/incoming" % wanted,
         env=env, check=False,
@@ -176,13 +225,13 @@ def import_url(args):
     return {"base": sha, "source_commit": sha, "imported_folder": False, "dirty": 0, "note": note}
 
 
-def import_parent(args):
+def import_parent(args: dict[str, Any]) -> dict[str, Any]:
     """Start from a commit in another workspace's gitdir, mounted at /src."""
     note = "the present tree of the parent run's workspace"
     return {"base": args["commit"], "source_commit": None, "imported_folder": False, "dirty": 0, "note": note}
 
 
-def _become_sandbox_user(*folders):
+def _become_sandbox_user(*folders: str) -> None:
     for folder in folders:
         os.chown(folder, UID, UID)
     os.setgroups([])
@@ -190,13 +239,13 @@ def _become_sandbox_user(*folders):
     os.setuid(UID)
 
 
-def make_workspace(found, origin):
+def make_workspace(found: dict[str, Any], origin: str) -> dict[str, Any]:
     """As the sandbox user: a gitdir with recent history of the base commit, and its work tree."""
     env = git.environment(GIT_DIR="/gitdir", GIT_WORK_TREE="/workspace")
     git.run("init", "-q", env=env)
     with open("/gitdir/info/exclude", "w") as stream:
         stream.write("\n".join(git.EXCLUDED) + "\n")
-    base = found["base"]
+    base: str = found["base"]
     refspec = "+%s:refs/hypercode/base" % base
     git.run(
         "fetch",
@@ -228,7 +277,7 @@ def make_workspace(found, origin):
     return info
 
 
-IMPORTS = {
+IMPORTS: dict[str, tuple[Callable[[dict[str, Any]], dict[str, Any]], str]] = {
     "folder": (import_folder, "/mirror"),
     "repository": (import_repository, "/mirror"),
     "url": (import_url, "/mirror"),
@@ -236,20 +285,21 @@ IMPORTS = {
 }
 
 
-def _perform(args):
+def _perform(args: dict[str, Any]) -> dict[str, Any]:
     if args["kind"] == "checkout":
         _become_sandbox_user("/target")
         return checkout(args)
     if os.path.exists(INFO):
         with open(INFO) as stream:
-            return json.load(stream)
+            known: dict[str, Any] = json.load(stream)
+        return known
     bring, origin = IMPORTS[args["kind"]]
     found = bring(args)
     _become_sandbox_user("/gitdir", "/workspace")
     return make_workspace(found, origin)
 
 
-def _words(failure):
+def _words(failure: OSError) -> dict[str, str]:
     if failure.errno == errno.ENOSPC:
         return {
             "code": "TOO_LARGE",
@@ -259,11 +309,11 @@ def _words(failure):
     return {"code": "INVALID_ARGUMENT", "message": "the import failed: %s" % failure, "hint": ""}
 
 
-def main():
+def main() -> None:
     """Do what the arguments (together one JSON text) say and print the outcome as JSON."""
     os.umask(0o022)
     try:
-        answer = {"ok": _perform(json.loads("".join(sys.argv[1:])))}
+        answer: dict[str, Any] = {"ok": _perform(json.loads("".join(sys.argv[1:])))}
     except Refused as refused:
         answer = {"error": {"code": refused.code, "message": refused.message, "hint": refused.hint}}
     except OSError as failure:

@@ -1,5 +1,7 @@
 """127.0.0.1 inside a container without a network, joined to the egress proxy's unix socket."""
 
+from __future__ import annotations
+
 import contextlib
 import os
 import socket
@@ -10,7 +12,7 @@ PROXY = "/egress/proxy.sock"
 CA_FILE = "/egress/ca.pem"
 
 
-def _pump(source, target):
+def _pump(source: socket.socket, target: socket.socket) -> None:
     try:
         while True:
             part = source.recv(1 << 16)
@@ -24,7 +26,7 @@ def _pump(source, target):
             target.shutdown(socket.SHUT_WR)
 
 
-def _join(near):
+def _join(near: socket.socket) -> None:
     far = socket.socket(socket.AF_UNIX)
     try:
         far.connect(PROXY)
@@ -39,13 +41,13 @@ def _join(near):
         far.close()
 
 
-def _accept(listener):
+def _accept(listener: socket.socket) -> None:
     while True:
         near, _address = listener.accept()
         threading.Thread(target=_join, args=(near,), daemon=True).start()
 
 
-def start():
+def start() -> str:
     """Start the relay in threads; return the proxy's URL. Waits for the proxy to be there."""
     deadline = time.monotonic() + 15
     while not os.path.exists(PROXY) and time.monotonic() < deadline:

@@ -4,6 +4,8 @@
 Standard library only; it runs on the platform's own read-only runtime, not on the project's interpreter.
 """
 
+from __future__ import annotations
+
 import contextlib
 import os
 import signal
@@ -23,6 +25,11 @@ from frames import FrameTooLarge, FrameWriter, read_frame, write_all
 from refusals import Refused
 from search import search
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    # Not imported when it runs: typing alone is a good part of the start.
+    from typing import Any
+
 SOCKET = "/run/hypercode/runner.sock"
 WORKSPACE = "/workspace"
 VERSION = 1
@@ -31,15 +38,15 @@ VERSION = 1
 class Connection:
     """One relay's connection: many requests in flight, each in a thread of its own."""
 
-    def __init__(self, connection, root, commands):
+    def __init__(self, connection: socket.socket, root: Root, commands: Commands) -> None:
         self._connection = connection
         self._writer = FrameWriter(connection.fileno())
         self._root = root
         self._commands = commands
-        self._running = {}
+        self._running: dict[int, Command] = {}
         self._lock = threading.Lock()
 
-    def serve(self):
+    def serve(self) -> None:
         """Answer requests until the other side is gone, then kill what it had running."""
         self._writer.send({"hello": VERSION})
         try:
@@ -65,14 +72,15 @@ class Connection:
             with contextlib.suppress(OSError):
                 self._connection.shutdown(socket.SHUT_RDWR)
 
-    def _cancel(self, number):
+    def _cancel(self, number: int) -> None:
         with self._lock:
             command = self._running.get(number)
         if command is not None:
             command.cancel()
 
-    def _answer(self, message, command):
-        number = message["id"]
+    def _answer(self, message: dict[str, Any], command: Command) -> None:
+        number: int = message["id"]
+        reply: dict[str, Any]
         try:
             reply = {"id": number, "ok": self._perform(message["op"], message.get("args") or {}, command)}
         except Refused as refused:
@@ -85,7 +93,7 @@ class Connection:
             self._running.pop(number, None)
         self._writer.send(reply)
 
-    def _perform(self, op, args, command):
+    def _perform(self, op: str, args: dict[str, Any], command: Command) -> dict[str, Any]:
         if op == "exec":
             return self._commands.run(args, command)
         if op == "read":
@@ -101,7 +109,7 @@ class Connection:
         raise Refused("INVALID_ARGUMENT", "no such operation: %r" % op)
 
 
-def _start_forker():
+def _start_forker() -> socket.socket:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     if os.fork() == 0:
         code = 1
@@ -115,7 +123,7 @@ def _start_forker():
     return ours
 
 
-def serve():
+def serve() -> None:
     """Listen until the container is stopped."""
     signal.signal(signal.SIGTERM, lambda _number, _frame: os._exit(0))
     processes.hide()
@@ -133,7 +141,7 @@ def serve():
         threading.Thread(target=server.serve, daemon=True).start()
 
 
-def _connect(seconds):
+def _connect(seconds: float) -> socket.socket:
     deadline = time.monotonic() + seconds
     while True:
         connection = socket.socket(socket.AF_UNIX)
@@ -148,7 +156,7 @@ def _connect(seconds):
             return connection
 
 
-def _pump(source, target):
+def _pump(source: int, target: int) -> None:
     while True:
         part = os.read(source, 1 << 16)
         if not part:
@@ -156,12 +164,12 @@ def _pump(source, target):
         write_all(target, part)
 
 
-def relay():
+def relay() -> None:
     """Join stdin and stdout to the runner's socket, until either side ends."""
     processes.hide()
     connection = _connect(10.0)
 
-    def inward():
+    def inward() -> None:
         try:
             _pump(0, connection.fileno())
         finally:

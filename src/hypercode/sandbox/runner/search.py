@@ -1,5 +1,7 @@
 """Searching text files of the workspace; a regular expression runs in a child that has ten seconds."""
 
+from __future__ import annotations
+
 import fnmatch
 import json
 import os
@@ -13,12 +15,20 @@ from files import walk
 from frames import write_all
 from refusals import Refused
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    # Not imported when it runs: typing alone is a good part of the start.
+    from collections.abc import Callable, Iterator
+    from typing import Any
+
+    from beneath import Root
+
 MAX_FILE = 4 * 1024 * 1024
 SKIPPED = frozenset(["node_modules", "__pycache__", ".venv", ".mypy_cache", ".pytest_cache", ".ruff_cache"])
 SECONDS = 10.0
 
 
-def _wanted(path, globs):
+def _wanted(path: str, globs: list[str]) -> bool:
     if any(part in SKIPPED for part in path.split("/")[:-1]):
         return False
     name = path.rpartition("/")[2]
@@ -30,7 +40,7 @@ def _wanted(path, globs):
     )
 
 
-def _lines(root, path):
+def _lines(root: Root, path: str) -> Iterator[tuple[int, str]]:
     try:
         fd, status = root.open_regular(path)
     except Refused:
@@ -44,8 +54,10 @@ def _lines(root, path):
     yield from enumerate(data.decode("utf-8", "replace").splitlines(), 1)
 
 
-def _scan(root, matches, globs, limit, deadline):
-    found = []
+def _scan(
+    root: Root, matches: Callable[[str], object], globs: list[str], limit: int, deadline: float
+) -> dict[str, Any]:
+    found: list[dict[str, Any]] = []
     for path, kind, _size in walk(root, ".", 64):
         if kind != "file" or not _wanted(path, globs):
             continue
@@ -60,7 +72,7 @@ def _scan(root, matches, globs, limit, deadline):
     return {"matches": found, "truncated": False}
 
 
-def search(root, pattern, regex, globs, limit):
+def search(root: Root, pattern: str, regex: bool, globs: list[str], limit: int) -> dict[str, Any]:
     """Return matching lines in path order; raises Refused for a bad pattern or one that takes too long."""
     if not pattern or len(pattern) > 2000:
         raise Refused("INVALID_ARGUMENT", "a pattern has 1 to 2000 characters")
@@ -76,7 +88,7 @@ def search(root, pattern, regex, globs, limit):
     return _in_child(lambda: _scan(root, compiled.search, globs, limit, deadline + 60), SECONDS)
 
 
-def _in_child(work, seconds):
+def _in_child(work: Callable[[], dict[str, Any]], seconds: float) -> dict[str, Any]:
     """Run ``work`` in a forked child that is killed after ``seconds``: one re.search can't be interrupted."""
     reader, writer = os.pipe()
     child = os.fork()
@@ -88,7 +100,7 @@ def _in_child(work, seconds):
         finally:
             os._exit(code)
     os.close(writer)
-    parts = []
+    parts: list[bytes] = []
     deadline = time.monotonic() + seconds
     try:
         while True:
@@ -105,4 +117,5 @@ def _in_child(work, seconds):
         os.waitpid(child, 0)
     if not parts:
         raise Refused("INVALID_ARGUMENT", "the search failed")
-    return json.loads(b"".join(parts))
+    found: dict[str, Any] = json.loads(b"".join(parts))
+    return found
