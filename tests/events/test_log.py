@@ -2,6 +2,7 @@
 
 import anyio
 import pytest
+from tests.fixtures.rows import make_run
 
 from hypercode.domain.event import Event, NoticeRaised
 from hypercode.events import log
@@ -9,7 +10,6 @@ from hypercode.events.live import LiveEvents
 from hypercode.events.live_notify import NotifyWakeUps
 from hypercode.store.database import Database
 from hypercode.store.runs import get_run
-from tests.fixtures.rows import make_run
 
 pytestmark = pytest.mark.anyio
 
@@ -65,7 +65,9 @@ async def test_a_rolled_back_append_leaves_no_gap(database: Database) -> None:
             await log.append(session, await get_run(session, run_id), "lost", [notice("lost")])
             raise RuntimeError("killed")
     await write(database, run_id, "kept", "kept")
-    assert [(event.seq, event.payload["message"]) for event in await all_of(database, run_id)] == [(1, "kept")]
+    assert [(event.seq, event.payload["message"]) for event in await all_of(database, run_id)] == [
+        (1, "kept")
+    ]
 
 
 async def test_each_watcher_sees_each_event_once_in_order(database: Database, database_url: str) -> None:

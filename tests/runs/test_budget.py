@@ -3,12 +3,12 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from tests.fixtures.rows import make_run
 
 from hypercode.domain.budget import Budget
 from hypercode.runs.budget import overrun
 from hypercode.store.database import Database
 from hypercode.store.runs import get_run, update_run
-from tests.fixtures.rows import make_run
 
 pytestmark = pytest.mark.anyio
 

@@ -16,6 +16,7 @@ import os
 import select
 import signal
 import sys
+from types import FrameType
 from typing import Any, NoReturn
 
 from setproctitle import setproctitle
@@ -42,7 +43,7 @@ class _ForkServer:
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_write, False)
         signal.set_wakeup_fd(self._wake_write)
-        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.signal(signal.SIGCHLD, _only_wake)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def serve(self) -> None:
@@ -99,11 +100,15 @@ class _ForkServer:
             code = 0
         except SystemExit as ended:
             code = ended.code if isinstance(ended.code, int) else 1
-        except BaseException:  # noqa: BLE001 - the process edge: what comes here ends this process
-            sys.excepthook(*sys.exc_info())
+        except BaseException as error:  # noqa: BLE001 - the process edge: what comes here ends this process
+            sys.excepthook(type(error), error, error.__traceback__)
         finally:
             sys.stderr.flush()
             os._exit(code)
+
+
+def _only_wake(number: int, frame: FrameType | None) -> None:
+    """A handler must stand for the wake-up byte to be written; the loop does the rest."""
 
 
 def _detach(log: str) -> None:

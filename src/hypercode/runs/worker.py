@@ -32,7 +32,8 @@ from hypercode.verification.client import VerifierClient
 
 logger = structlog.get_logger(__name__)
 RUNS_AT_ONCE = 8
-QUEUE_POLL_S = 0.1
+# Three queries a poll and queue: a tenth of a second would cost a tenth of a core in an idle worker.
+QUEUE_POLL_S = 0.25
 CLEAN_UP_S = 8.0
 
 
