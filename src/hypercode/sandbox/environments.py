@@ -206,7 +206,7 @@ class Environments:
         env = {"PATH": PATH, **plan.recipe.env}
         config = {
             "Env": [f"{key}={value}" for key, value in env.items()],
-            "Labels": {LABELS["kind"]: "environment", LABELS["digest"]: digest},
+            "Labels": {**self._containers.labels("environment", "", ""), LABELS["digest"]: digest},
             "User": "10001:10001",
             "WorkingDir": "/workspace",
             "Entrypoint": None,
@@ -239,6 +239,6 @@ def _digest(base: str, plan: Plan, facts: Facts) -> str:
         "recipe": plan.recipe.model_dump(),
         "steps": [asdict(step) for step in plan.steps],
         "files": facts.files,
-        "form": 1,
+        "form": 2,
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

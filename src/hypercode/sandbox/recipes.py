@@ -3,31 +3,26 @@
 import json
 import re
 import shlex
-import tomllib
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 from hypercode.domain.environment import Recipe
 from hypercode.domain.errors import InvalidArgument
 from hypercode.domain.project import EnvironmentSettings
+from hypercode.sandbox.manifests import FILES, REQUIREMENTS, project_needs
 
 VENV = "python3 -m venv /opt/venv"
 PIP = "/opt/venv/bin/python -m pip install --no-input --progress-bar off"
 SITE = "/opt/venv/bin/python -c 'import sysconfig; print(sysconfig.get_path(\"purelib\"))'"
-EXTRAS = ("test", "tests", "testing", "dev")
-REQUIREMENTS = (
-    "requirements.txt",
-    "requirements-dev.txt",
-    "requirements_dev.txt",
-    "dev-requirements.txt",
-    "requirements-test.txt",
-    "requirements-tests.txt",
-    "test-requirements.txt",
-    "requirements/dev.txt",
-    "requirements/test.txt",
-)
 DEVCONTAINERS = (".devcontainer/devcontainer.json", ".devcontainer.json")
-DECIDING = (*REQUIREMENTS, *DEVCONTAINERS, "pyproject.toml", "setup.py", "setup.cfg", "Dockerfile")
+DECIDING = (*REQUIREMENTS, *DEVCONTAINERS, *FILES, "Dockerfile")
+UNPINNED_NOTE = "the versions that the file pins can't be installed here; taking the newest ones"
+WISHES_NOTE = "some packages that the tests ask for can't be installed together; taking those that can"
+# The builder's copy of the work tree is thrown away: files that the install wrote there (a version module,
+# compiled extensions) are kept in the environment and found after the work tree itself.
+MARK = "touch /tmp/hypercode-began"
+KEEP_WRITTEN = "/opt/venv/bin/python /opt/hypercode/runner/written.py"
+TEST_IMPORTS = "/opt/venv/bin/python /opt/hypercode/runner/test_imports.py"
 FALLBACK_NOTE = "the project itself can't be installed; installing its dependencies, with the work tree on the import path"
 
 
@@ -84,10 +79,12 @@ def plan_environment(facts: Facts, settings: EnvironmentSettings, base_image: st
 def _plan(
     source: str, image: str, steps: list[Step], settings: EnvironmentSettings, notes: list[str], facts: Facts
 ) -> Plan:
-    steps = [Step("venv", VENV), *steps]
+    steps = [Step("venv", VENV), Step("venv", MARK), *steps, Step("keep", KEEP_WRITTEN)]
     if facts.has_tests:
         # After the project's own lines, so that its wish for a version comes first; does nothing when it is there.
         steps.append(Step("tests", f"{PIP} pytest"))
+        if source == "detected":
+            steps.append(Step("test packages", TEST_IMPORTS, "true", WISHES_NOTE))
         steps.append(Step("proof", "/opt/venv/bin/python -c 'import pytest'"))
     lines = [step.run for step in steps]
     recipe = Recipe(source=source, base_image=image, setup=lines, env=settings.env)
@@ -117,25 +114,41 @@ def _devcontainer(facts: Facts, notes: list[str]) -> tuple[str, list[str]] | Non
 
 
 def _python_steps(facts: Facts, notes: list[str]) -> list[Step]:
-    steps = [Step("install", f"{PIP} -r {shlex.quote(name)}") for name in REQUIREMENTS if name in facts.files]
-    project = _pyproject(facts, notes)
-    groups = [group for group in ("test", "tests", "dev") if group in project.groups]
-    for group in groups:
-        wanted = [item for item in project.groups[group] if isinstance(item, str)]
-        if wanted:
-            steps.append(Step("install", f"{PIP} {_quoted(wanted)}"))
-    if project.installable:
-        extras = [extra for extra in EXTRAS if extra in project.extras]
-        target = f".[{','.join(extras)}]" if extras else "."
-        wanted = [*project.dependencies, *(item for extra in extras for item in project.extras[extra])]
+    needs = project_needs(facts.files)
+    notes += needs.notes
+    steps = [_requirement_file(name) for name in needs.requirement_files]
+    if needs.installable:
+        # The project comes last, so that a version its own files ask for wins over the suite's wish.
+        target = f".[{','.join(needs.extras)}]" if needs.extras else "."
+        wanted = [*needs.dependencies, *(item for items in needs.extras.values() for item in items)]
         install = f"{PIP} {_quoted(wanted)} && " if wanted else ""
-        steps.append(Step("install", f"{PIP} -e {shlex.quote(target)}", install + _paths(), FALLBACK_NOTE))
+        version = "".join(f"{name}={shlex.quote(value)} " for name, value in needs.version.items())
+        run = f"{version}{PIP} -e {shlex.quote(target)}"
+        if facts.has_tests and needs.tests:
+            steps.append(_wishes(needs.tests))
+        steps.append(Step("install", run, install + _paths(), FALLBACK_NOTE))
     else:
-        if project.dependencies:
-            steps.append(Step("install", f"{PIP} {_quoted(project.dependencies)}"))
+        if facts.has_tests and needs.tests:
+            steps.append(_wishes(needs.tests))
+        if needs.dependencies:
+            steps.append(Step("install", f"{PIP} {_quoted(needs.dependencies)}"))
         if facts.has_src:
             steps.append(Step("install", _paths()))
     return steps
+
+
+def _requirement_file(name: str) -> Step:
+    """A requirements file; when its pins are too old for this Python, the same names without them."""
+    file, loose = shlex.quote(name), shlex.quote(f"{name}.unpinned.txt")
+    unpin = f"sed -E 's/[[:space:]]*[=~]==?[^;#]*//; /^[[:space:]]*--hash/d; s/\\\\$//' {file} > {loose}"
+    return Step("install", f"{PIP} -r {file}", f"{unpin} && {PIP} -r {loose}", UNPINNED_NOTE)
+
+
+def _wishes(packages: list[str]) -> Step:
+    """What the suite would like: one by one when not all of it can be had, and never a reason to stop."""
+    wanted = [item for item in packages if not item.startswith("-")]
+    alone = "; ".join(f"{PIP} {shlex.quote(item)}" for item in wanted)
+    return Step("test packages", f"{PIP} {_quoted(wanted)}", f"{alone}; true", WISHES_NOTE)
 
 
 def _paths() -> str:
@@ -145,41 +158,3 @@ def _paths() -> str:
 
 def _quoted(requirements: list[str]) -> str:
     return " ".join(shlex.quote(item) for item in requirements if not item.startswith("-"))
-
-
-@dataclass(frozen=True)
-class _Project:
-    installable: bool = False
-    dependencies: list[str] = field(default_factory=list[str])
-    extras: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
-    groups: dict[str, list[object]] = field(default_factory=dict[str, list[object]])
-
-
-def _pyproject(facts: Facts, notes: list[str]) -> _Project:
-    legacy = "setup.py" in facts.files or "[metadata]" in facts.files.get("setup.cfg", "")
-    text = facts.files.get("pyproject.toml")
-    if text is None:
-        return _Project(installable=legacy)
-    try:
-        found = tomllib.loads(text)
-    except tomllib.TOMLDecodeError:
-        notes.append("pyproject.toml can't be read and is not used")
-        return _Project(installable=legacy)
-    project = cast(dict[str, Any], found.get("project") or {})
-    return _Project(
-        installable="build-system" in found or "project" in found or legacy,
-        dependencies=_texts(project.get("dependencies")),
-        extras={
-            name: _texts(items)
-            for name, items in cast(dict[str, Any], project.get("optional-dependencies") or {}).items()
-        },
-        groups=cast(dict[str, list[object]], found.get("dependency-groups") or {}),
-    )
-
-
-def _texts(items: object) -> list[str]:
-    return (
-        [item for item in cast(list[object], items) if isinstance(item, str)]
-        if isinstance(items, list)
-        else []
-    )
