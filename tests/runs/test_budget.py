@@ -20,6 +20,8 @@ pytestmark = pytest.mark.anyio
         (Budget(max_tokens=100), {"tokens_in": 60, "tokens_out": 40}, "tokens"),
         (Budget(max_cost_usd=1.0), {"cost_usd": 0.99}, None),
         (Budget(max_cost_usd=1.0), {"cost_usd": 1.0}, "cost"),
+        (Budget(max_cost_usd=0.0), {"cost_usd": 0.0}, None),
+        (Budget(max_cost_usd=0.0), {"cost_usd": 0.01}, "cost"),
         (Budget(max_wall_s=60), {"started_at": datetime.now(UTC) - timedelta(seconds=5)}, None),
         (Budget(max_wall_s=60), {"started_at": datetime.now(UTC) - timedelta(seconds=90)}, "seconds"),
     ],

@@ -26,7 +26,7 @@ def apply(
     """Apply a run's diff to your work tree, all of it or nothing; nothing is committed."""
     if not repo.is_dir():
         raise InvalidArgument(f"There is no directory {repo}.", hint="Give it with --repo.")
-    diff = Path(source).read_bytes() if Path(source).is_file() else asyncio.run(_diff_of(source))
+    diff = Path(source).read_bytes() if _is_readable(source) else asyncio.run(_diff_of(source))
     if not diff:
         typer.echo("The diff is empty; there is nothing to apply.")
         return
@@ -38,6 +38,12 @@ def apply(
             hint="Nothing was changed. Has the repository moved on since the run? Start it again from here.",
         )
     typer.echo("It would apply." if check_only else "Applied. Look at it with `git diff`.")
+
+
+def _is_readable(source: str) -> bool:
+    # A pipe (`hypercode apply <(…)`) is as good as a file.
+    path = Path(source)
+    return path.exists() and not path.is_dir()
 
 
 async def _diff_of(run_id: str) -> bytes:

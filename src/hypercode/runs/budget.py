@@ -22,7 +22,8 @@ async def overrun(session: AsyncSession, task_id: str, budget: Budget) -> str | 
     ).one()
     if budget.max_tokens is not None and tokens >= budget.max_tokens:
         return f"The task has used {tokens} of {budget.max_tokens} tokens."
-    if budget.max_cost_usd is not None and cost >= budget.max_cost_usd > 0:
+    # A budget of nothing allows what is free.
+    if budget.max_cost_usd is not None and (cost > budget.max_cost_usd or cost == budget.max_cost_usd > 0):
         return f"The task has cost ${cost:.4f} of ${budget.max_cost_usd:.4f}."
     elapsed = (datetime.now(UTC) - began).total_seconds() if began else 0.0
     if budget.max_wall_s is not None and elapsed >= budget.max_wall_s:
