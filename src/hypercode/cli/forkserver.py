@@ -31,6 +31,8 @@ def forkserver() -> None:
     """Serve forks on standard input until it ends; then every child is told to stop."""
     for name in PRELOADED:
         importlib.import_module(f"hypercode.cli.{name}")
+    # It finds the place of the title once, while the first environment still stands there.
+    setproctitle("hypercode forkserver")
     # What is loaded now is never garbage; unfrozen, the first collection would copy every shared page.
     gc.collect()
     gc.freeze()
