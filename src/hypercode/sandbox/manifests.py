@@ -270,8 +270,9 @@ def _lines_of(section: dict[str, str]) -> dict[str, list[str]]:
 
 
 def _lists(table: object) -> dict[str, list[str]]:
-    items = cast(dict[object, object], table).items() if isinstance(table, dict) else []
-    return {str(name): _texts(value) for name, value in items}
+    if not isinstance(table, dict):
+        return {}
+    return {str(name): _texts(value) for name, value in cast(dict[object, object], table).items()}
 
 
 def _texts(items: object) -> list[str]:
