@@ -17,6 +17,7 @@ from hypercode.domain.errors import (
     PathOutside,
     PolicyDenied,
     SandboxDown,
+    TooLarge,
 )
 from hypercode.sandbox.base import (
     BuildEnvironment,
@@ -184,6 +185,37 @@ async def test_import_of_dirty_and_private_work(open_workspace: Opened, reposito
     assert (dirty.dirty_left_out, dirty.files) == (0, 4)
     assert dirty.source_commit == clean.source_commit != dirty.base_commit
     assert fingerprint(repository) == before
+
+
+async def test_import_of_another_commit_than_head(
+    sandboxes: DockerSandboxes, open_workspace: Opened, repository: Path
+) -> None:
+    first = git(repository, "rev-parse", "HEAD")
+    (repository / "calc.py").write_text("second = True\n")
+    git(repository, "commit", "-qam", "Second")
+    (repository / "new.txt").write_text("new")
+    assert (await open_workspace(repository, commit=first)).base_commit == first
+    head = await open_workspace(repository)
+    again = await open_workspace(repository, commit=first)
+    assert (again.base_commit, again.dirty_left_out, again.files) == (first, 1, 3)
+    assert again.base_tree != head.base_tree
+    with pytest.raises(InvalidArgument, match="belongs to HEAD"):
+        await open_workspace(repository, commit=first, include_dirty=True)
+
+
+async def test_a_huge_file_says_what_to_do(open_workspace: Opened, repository: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for place in (folder, repository):
+        with (place / "huge.bin").open("wb") as stream:
+            stream.truncate(1 << 30)
+        with anyio.fail_after(60), pytest.raises(TooLarge, match=r"huge\.bin has 1024 MiB") as refused:
+            await open_workspace(place, include_dirty=True)
+        assert ".gitignore" in refused.value.hint
+        (place / ".gitignore").write_text("*.bin\n")
+        (place / "a.txt").write_text("a")
+        with anyio.fail_after(60):
+            assert (await open_workspace(place, include_dirty=True)).files >= 2
 
 
 async def test_import_of_folder_and_of_a_repository_without_a_commit(

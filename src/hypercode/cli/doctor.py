@@ -12,7 +12,7 @@ import typer
 
 from hypercode.cli.supervisor import live_state
 from hypercode.domain.errors import HyperCodeError
-from hypercode.sandbox.docker import DockerSandboxes
+from hypercode.sandbox.docker import DockerSandboxes, instance_of
 from hypercode.settings import Settings
 from hypercode.store import embedded
 
@@ -57,8 +57,16 @@ def _try(name: str, look: Callable[[], str]) -> Finding:
 
 
 def _engine(settings: Settings) -> str:
-    facts = asyncio.run(DockerSandboxes(settings.sandbox).ready())
+    facts = asyncio.run(_engine_facts(settings))
     return ", ".join(f"{key} {value}" for key, value in facts.items())
+
+
+async def _engine_facts(settings: Settings) -> dict[str, str]:
+    sandboxes = DockerSandboxes(settings.sandbox, instance=instance_of(settings.data_dir))
+    try:
+        return await sandboxes.ready()
+    finally:
+        await sandboxes.close()
 
 
 def _database(settings: Settings) -> str:

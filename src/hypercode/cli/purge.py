@@ -8,7 +8,7 @@ import typer
 
 from hypercode.cli.supervisor import live_state
 from hypercode.domain.errors import Conflict
-from hypercode.sandbox.docker import DockerSandboxes
+from hypercode.sandbox.docker import DockerSandboxes, instance_of
 from hypercode.settings import Settings
 from hypercode.store import embedded
 
@@ -28,8 +28,16 @@ def purge(
         typer.confirm(
             f"Remove {settings.data_dir} and all containers, volumes and images of HyperCode?", abort=True
         )
-    removed = asyncio.run(DockerSandboxes(settings).purge(images=not keep_images))
+    removed = asyncio.run(_purge_engine(settings, images=not keep_images))
     if (settings.data_dir / "postgres" / "data" / "PG_VERSION").exists():
         embedded.prepare(settings.data_dir / "postgres").stop()
     shutil.rmtree(settings.data_dir, ignore_errors=True)
     typer.echo(f"Removed {settings.data_dir} and {removed} container(s), volume(s) and image(s).")
+
+
+async def _purge_engine(settings: Settings, *, images: bool) -> int:
+    sandboxes = DockerSandboxes(settings.sandbox, instance=instance_of(settings.data_dir))
+    try:
+        return await sandboxes.purge(images=images)
+    finally:
+        await sandboxes.close()

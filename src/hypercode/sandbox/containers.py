@@ -9,7 +9,7 @@ from typing import Any
 from hypercode.domain.errors import InvalidArgument, NotFound, SandboxDown
 from hypercode.sandbox.base import Profile, SandboxInfo, StartSandbox
 from hypercode.sandbox.engine import Engine
-from hypercode.sandbox.names import LABELS, label, workspace_volumes
+from hypercode.sandbox.names import label, labels_of, workspace_volumes
 from hypercode.sandbox.profiles import ContainerSpec, Mount, python, sandbox_config
 from hypercode.sandbox.relay import Relay
 from hypercode.sandbox.runtime import RuntimeVolumes
@@ -99,8 +99,18 @@ class Containers:
 
     def labels(self, kind: str, owner: str, workspace_id: str) -> dict[str, str]:
         """Return the labels that say whose a container is."""
-        values = {"kind": kind, "owner": owner, "run": workspace_id, "instance": self._instance}
-        return {LABELS[key]: value for key, value in values.items()}
+        return labels_of(self._instance, kind, owner, workspace_id)
+
+    def busy(self, name: str) -> bool:
+        """Whether a call to this container is under way."""
+        relay = self._relays.get(name)
+        return relay is not None and relay.busy
+
+    async def discard(self, name: str) -> None:
+        """Remove a container whatever its kind is, with its connection."""
+        async with self._locks.setdefault(name, asyncio.Lock()):
+            await self._forget(name)
+        self._locks.pop(name, None)
 
     async def relay(self, sandbox_id: str) -> Relay:
         """Return the connection to a sandbox's runner, connecting again when it was lost."""

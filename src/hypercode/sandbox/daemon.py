@@ -4,6 +4,7 @@ import asyncio
 import hmac
 import json
 import socket
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -31,6 +32,7 @@ from hypercode.sandbox.docker import DockerSandboxes, instance_of
 from hypercode.sandbox.errors import error_body
 from hypercode.settings import Settings
 
+SWEEP_EVERY_S = 3600
 MAX_BODY = 192 * 1024 * 1024
 STATUS = {
     "INVALID_ARGUMENT": 400,
@@ -237,14 +239,35 @@ async def serve(settings: Settings) -> None:
         # Serve anyway: every verb then answers with this, and works as soon as the engine is back.
         _log.warning("engine_down", message=down.message, hint=down.hint)
     listener = _listen(settings.socket("sandboxd"))
+    sweeper = asyncio.create_task(_sweep_hourly(sandboxes), name="reaper")
     config = uvicorn.Config(
-        create_app(sandboxes, key), log_config=None, access_log=False, timeout_graceful_shutdown=5
+        create_app(sandboxes, key),
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=5,
+        timeout_keep_alive=75,
     )
     try:
         await uvicorn.Server(config).serve(sockets=[listener])
     finally:
+        sweeper.cancel()
+        await asyncio.gather(sweeper, return_exceptions=True)
         await sandboxes.close()
         settings.socket("sandboxd").unlink(missing_ok=True)
+
+
+async def _sweep_hourly(sandboxes: DockerSandboxes) -> None:
+    """Clean up now and every hour, for as long as sandboxd runs."""
+    while True:
+        try:
+            removed = await sandboxes.sweep(time.time())
+        except HyperCodeError as error:
+            _log.warning("sweep_failed", message=error.message)
+        except Exception:  # noqa: BLE001 - the edge of a task: a failed sweep must not be the last one
+            _log.exception("sweep_failed")
+        else:
+            _log.info("swept", removed=removed)
+        await asyncio.sleep(SWEEP_EVERY_S)
 
 
 def _listen(path: Path) -> socket.socket:

@@ -1,5 +1,6 @@
 """DockerSandboxes: the verbs of sandboxd on a Docker engine, each handed to the file that knows it."""
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from hypercode.sandbox.egress import Egress
 from hypercode.sandbox.engine import Engine
 from hypercode.sandbox.environments import Environments
 from hypercode.sandbox.names import checked_id
+from hypercode.sandbox.reaper import Reaper
 from hypercode.sandbox.relay import text_of
 from hypercode.sandbox.replies import checked_reply
 from hypercode.sandbox.runtime import RuntimeVolumes
@@ -42,13 +44,14 @@ class DockerSandboxes:
         self, settings: SandboxSettings, *, instance: str = "default", url: str | None = None
     ) -> None:
         self._engine = Engine(url)
-        self._runtime = RuntimeVolumes(self._engine, settings)
+        self._runtime = RuntimeVolumes(self._engine, settings, checked_id(instance))
         self._containers = Containers(self._engine, self._runtime, settings, checked_id(instance))
-        self._egress = Egress(self._engine, self._runtime, settings)
+        self._egress = Egress(self._engine, self._runtime, settings, instance)
         self._workspaces = Workspaces(self._engine, self._runtime, self._containers, self._egress, settings)
         self._environments = Environments(
             self._engine, self._runtime, self._containers, self._workspaces, self._egress, settings
         )
+        self._reaper = Reaper(self._engine, self._containers, self._runtime, settings, instance)
         self._checks = Checks(self._engine, self._containers, self._workspaces)
 
     async def close(self) -> None:
@@ -132,7 +135,15 @@ class DockerSandboxes:
         """Run a check in a fresh container that no agent ever touched, and remove it."""
         return await self._checks.run(request)
 
+    async def sweep(self, now: float) -> int:
+        """Remove what earlier runs of this installation left behind, as of ``now``; return how many things."""
+        return await self._reaper.sweep(now)
+
+    async def purge(self, *, images: bool) -> int:
+        """Remove all containers and volumes of this installation, images too when asked; return how many."""
+        return await self._reaper.purge(images=images)
+
 
 def instance_of(data_dir: Path) -> str:
     """Return a short name for an installation: its data directory's, so that two never clean up each other."""
-    return "i" + data_dir.resolve().as_posix().encode().hex()[-24:]
+    return "i" + hashlib.sha256(data_dir.resolve().as_posix().encode()).hexdigest()[:24]

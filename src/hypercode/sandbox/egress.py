@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 from hypercode.sandbox.engine import Engine, pack
 from hypercode.sandbox.indexes import certificate_bundle
+from hypercode.sandbox.names import labels_of
 from hypercode.sandbox.profiles import ContainerSpec, Mount, proxy_config, python
-from hypercode.sandbox.runtime import LABEL, RuntimeVolumes
+from hypercode.sandbox.runtime import RuntimeVolumes
 from hypercode.settings import SandboxSettings
 
 
@@ -27,8 +28,11 @@ class EgressLink:
 class Egress:
     """Opens ways out, each for a fixed list of hosts."""
 
-    def __init__(self, engine: Engine, runtime: RuntimeVolumes, settings: SandboxSettings) -> None:
+    def __init__(
+        self, engine: Engine, runtime: RuntimeVolumes, settings: SandboxSettings, instance: str
+    ) -> None:
         self._engine = engine
+        self._labels = labels_of(instance, "egress")
         self._runtime = runtime
         self._settings = settings
 
@@ -42,11 +46,11 @@ class Egress:
             image=runtime.base_image,
             argv=python("runner/egress_proxy.py", asked),
             mounts=[*runtime.mounts, Mount(name, "/egress")],
-            labels={LABEL: "egress"},
+            labels=self._labels,
             memory_mb=256,
         )
         try:
-            await self._engine.create_volume(name, {LABEL: "egress"})
+            await self._engine.create_volume(name, self._labels)
             await self._engine.create(name, proxy_config(spec, self._settings))
             bundle = await asyncio.to_thread(certificate_bundle)
             if bundle is not None:

@@ -219,3 +219,34 @@ class Engine:
         """List containers, stopped ones too, that carry all labels (``key=value``)."""
         filters = json.dumps({"label": list(labels)})
         return cast(list[dict[str, Any]], await self.call("containers/json", all="1", filters=filters))
+
+    async def volumes(self, *labels: str, unused: bool = False) -> list[dict[str, Any]]:
+        """List volumes that carry all labels; ``unused``: only those that no container mounts."""
+        filters = {"label": list(labels), **({"dangling": ["true"]} if unused else {})}
+        answer = await self.call("volumes", filters=json.dumps(filters))
+        return cast(list[dict[str, Any]], answer.get("Volumes") or [])
+
+    async def images(self, *labels: str) -> list[dict[str, Any]]:
+        """List images that carry all labels."""
+        return cast(
+            list[dict[str, Any]], await self.call("images/json", filters=json.dumps({"label": list(labels)}))
+        )
+
+    async def remove_image(self, image: str) -> bool:
+        """Remove an image with its names; False when it is in use."""
+        return await self._removed(f"images/{image}", force="1")
+
+    async def remove_unused_volume(self, name: str) -> bool:
+        """Remove a volume; False when a container uses it."""
+        return await self._removed(f"volumes/{name}")
+
+    async def _removed(self, path: str, **params: str) -> bool:
+        try:
+            await self.call(path, "DELETE", **params)
+        except NotFound:
+            return False
+        except SandboxDown as down:
+            if isinstance(down.__cause__, DockerError) and down.__cause__.status == 409:
+                return False
+            raise
+        return True

@@ -4,7 +4,10 @@ import re
 
 from hypercode.domain.errors import InvalidArgument
 
-LABELS = {key: f"dev.hypercode.{key}" for key in ("kind", "owner", "run", "instance", "digest", "recipe")}
+LABELS = {
+    key: f"dev.hypercode.{key}" for key in ("kind", "owner", "run", "instance", "ttl", "digest", "recipe")
+}
+TTL_S = 24 * 3600
 _ID = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,79}$")
 
 
@@ -13,6 +16,12 @@ def checked_id(value: str) -> str:
     if not _ID.fullmatch(value):
         raise InvalidArgument(f"not an id: {value[:80]!r}")
     return value
+
+
+def labels_of(instance: str, kind: str, owner: str = "", workspace_id: str = "") -> dict[str, str]:
+    """Return the labels that say whose a thing is; nothing without them is ever cleaned up."""
+    values = {"kind": kind, "owner": owner, "run": workspace_id, "instance": instance, "ttl": str(TTL_S)}
+    return {LABELS[key]: value for key, value in values.items()}
 
 
 def label(key: str, value: str) -> str:

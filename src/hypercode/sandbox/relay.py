@@ -41,6 +41,11 @@ class Relay:
         self._write_lock = asyncio.Lock()
         self.closed = False
 
+    @property
+    def busy(self) -> bool:
+        """Whether an answer is awaited."""
+        return bool(self._waiting)
+
     async def open(self) -> None:
         """Start the relay process and wait for the runner's first word."""
         argv = python("runner/runner.py", "--relay")

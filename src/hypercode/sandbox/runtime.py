@@ -15,11 +15,11 @@ from importlib.resources.abc import Traversable
 
 from hypercode.domain.errors import InvalidArgument, NotFound, SandboxDown
 from hypercode.sandbox.engine import Engine, pack
+from hypercode.sandbox.names import labels_of
 from hypercode.sandbox.profiles import CODE, RUNTIME, ContainerSpec, Mount, runtime_config
 from hypercode.settings import SandboxSettings
 
 BASE_REPOSITORY = "hypercode-base"
-LABEL = "dev.hypercode.kind"
 Fill = Callable[[str, str], Awaitable[None]]
 
 
@@ -62,26 +62,37 @@ def _digest(*parts: bytes) -> str:
 class RuntimeVolumes:
     """Makes the base image and the volumes at their first use, once a process."""
 
-    def __init__(self, engine: Engine, settings: SandboxSettings) -> None:
+    def __init__(self, engine: Engine, settings: SandboxSettings, instance: str) -> None:
         self._engine = engine
         self._settings = settings
+        self._instance = instance
         self._lock = asyncio.Lock()
         self._ready: Runtime | None = None
 
     async def ensure(self) -> Runtime:
         """Return the runtime; raises SandboxDown with a hint when the base image is not there."""
         async with self._lock:
-            if self._ready is None:
+            if self._ready is None or not await self._still_there(self._ready):
                 base = await self._base_image()
                 runtime = await self._volume(
                     f"hypercode-runtime-{_digest(base.encode(), _builder())}", self._make_runtime, base
                 )
                 files = code_files()
                 parts = [part for path, content in files for part in (path.encode(), content)]
-                code = await self._volume(f"hypercode-code-{_digest(*parts)}", self._make_code, base)
+                # Compiled for the runtime's interpreter, so the runtime's name is a part of its own.
+                code = await self._volume(
+                    f"hypercode-code-{_digest(runtime.encode(), *parts)}", self._make_code, base
+                )
                 mounts = (Mount(runtime, RUNTIME, True), Mount(code, CODE, True))
                 self._ready = Runtime(base_image=base, mounts=mounts)
             return self._ready
+
+    async def _still_there(self, runtime: Runtime) -> bool:
+        """Another installation of the same version may have cleaned up what the two share."""
+        for mount in runtime.mounts:
+            if not await self._engine.has_volume(f"{mount.source}.ready"):
+                return False
+        return True
 
     async def _base_image(self) -> str:
         """Return the id of the base image with git: known by its name, or looked into once and named."""
@@ -105,7 +116,9 @@ class RuntimeVolumes:
 
     async def _has_git(self, image: str) -> bool:
         name = f"hypercode-make-{secrets.token_hex(8)}"
-        spec = ContainerSpec(image=image, argv=["git", "--version"], mounts=[], labels={LABEL: "make"})
+        spec = ContainerSpec(
+            image=image, argv=["git", "--version"], mounts=[], labels=labels_of(self._instance, "make")
+        )
         try:
             await self._engine.create(name, runtime_config(spec, self._settings))
             await self._engine.start(name)
@@ -119,7 +132,7 @@ class RuntimeVolumes:
         # A second, empty volume says that the first is finished: a crash half-way is then seen and repaired.
         finished = f"{name}.ready"
         if not (await self._engine.has_volume(finished) and await self._engine.has_volume(name)):
-            labels = {LABEL: "runtime"}
+            labels = labels_of(self._instance, "runtime")
             await self._engine.create_volume(name, labels)
             await fill(name, base)
             await self._engine.create_volume(finished, labels)
@@ -137,16 +150,22 @@ class RuntimeVolumes:
         await self._engine.remove_volume(code)
 
     async def _make_code(self, volume: str, base: str) -> None:
-        async with self._builder(volume, base, ["/bin/true"], [Mount(volume, "/out")]) as name:
+        # Compiled here, because the volume is read-only later: half of a runner's start was compiling.
+        argv = ["/usr/bin/env", "python3", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"]
+        async with self._builder(volume, base, [*argv, "/out"], [Mount(volume, "/out")]) as name:
             await self._engine.put(name, "/out", pack(code_files()))
+            await self._engine.start(name)
+            if await self._engine.wait(name) != 0:
+                words = (await self._engine.logs(name, stderr=True))[-800:]
+                raise SandboxDown(f"the code volume can't be made: {words}")
 
     @asynccontextmanager
     async def _builder(
         self, volume: str, base: str, argv: list[str], mounts: list[Mount]
     ) -> AsyncGenerator[str]:
         name = f"hypercode-make-{secrets.token_hex(8)}"
-        spec = ContainerSpec(image=base, argv=argv, mounts=mounts, labels={LABEL: "make"})
-        await self._engine.create_volume(volume, {LABEL: "make"})
+        spec = ContainerSpec(image=base, argv=argv, mounts=mounts, labels=labels_of(self._instance, "make"))
+        await self._engine.create_volume(volume, labels_of(self._instance, "make"))
         await self._engine.create(name, runtime_config(spec, self._settings))
         try:
             yield name

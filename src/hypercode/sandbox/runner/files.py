@@ -6,7 +6,6 @@ import base64
 import binascii
 import hashlib
 import os
-import secrets
 import stat
 import threading
 
@@ -111,7 +110,7 @@ def _check_guard(root: Root, path: str, present: os.stat_result | None, if_sha25
 
 
 def _replace(folder: int, name: str, data: bytes, mode: int) -> None:
-    temporary = ".hypercode-" + secrets.token_hex(8)
+    temporary = ".hypercode-" + os.urandom(8).hex()
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=folder)
     try:
         try:

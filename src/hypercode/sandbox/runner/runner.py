@@ -1,187 +1,22 @@
-"""The main process of a sandbox: listens on a unix socket inside it and serves file and command requests.
+"""The runner's entry: ``runner.py`` serves, ``runner.py --relay`` joins stdin and stdout to the one that serves.
 
-``runner.py`` serves; ``runner.py --relay`` joins stdin and stdout to the socket (started by docker exec).
 Standard library only; it runs on the platform's own read-only runtime, not on the project's interpreter.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
-import signal
-import socket
 import sys
-import threading
-import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-import files
-import processes
-from beneath import Root
-from commands import Command, Commands
-from forker import run_forker
-from frames import FrameTooLarge, FrameWriter, read_frame, write_all
-from refusals import Refused
-from search import search
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    # Not imported when it runs: typing alone is a good part of the start.
-    from typing import Any
-
-SOCKET = "/run/hypercode/runner.sock"
-WORKSPACE = "/workspace"
-VERSION = 1
-
-
-class Connection:
-    """One relay's connection: many requests in flight, each in a thread of its own."""
-
-    def __init__(self, connection: socket.socket, root: Root, commands: Commands) -> None:
-        self._connection = connection
-        self._writer = FrameWriter(connection.fileno())
-        self._root = root
-        self._commands = commands
-        self._running: dict[int, Command] = {}
-        self._lock = threading.Lock()
-
-    def serve(self) -> None:
-        """Answer requests until the other side is gone, then kill what it had running."""
-        self._writer.send({"hello": VERSION})
-        try:
-            while True:
-                message = read_frame(self._connection.fileno())
-                if message is None:
-                    break
-                if "cancel" in message:
-                    self._cancel(message["cancel"])
-                else:
-                    command = Command()
-                    with self._lock:
-                        self._running[message["id"]] = command
-                    threading.Thread(target=self._answer, args=(message, command), daemon=True).start()
-        except (OSError, ValueError, KeyError, TypeError, FrameTooLarge):
-            pass
-        finally:
-            with self._lock:
-                left = list(self._running.values())
-            for command in left:
-                command.cancel()
-            # Threads still hold the writer; a shut-down socket makes their sends end quietly.
-            with contextlib.suppress(OSError):
-                self._connection.shutdown(socket.SHUT_RDWR)
-
-    def _cancel(self, number: int) -> None:
-        with self._lock:
-            command = self._running.get(number)
-        if command is not None:
-            command.cancel()
-
-    def _answer(self, message: dict[str, Any], command: Command) -> None:
-        number: int = message["id"]
-        reply: dict[str, Any]
-        try:
-            reply = {"id": number, "ok": self._perform(message["op"], message.get("args") or {}, command)}
-        except Refused as refused:
-            error = {"code": refused.code, "message": refused.message, "hint": refused.hint}
-            reply = {"id": number, "error": error}
-        except Exception as failure:  # noqa: BLE001 - the edge of the process: a bug answers, it doesn't hang
-            error = {"code": "INTERNAL", "message": "%s: %s" % (type(failure).__name__, failure), "hint": ""}
-            reply = {"id": number, "error": error}
-        with self._lock:
-            self._running.pop(number, None)
-        self._writer.send(reply)
-
-    def _perform(self, op: str, args: dict[str, Any], command: Command) -> dict[str, Any]:
-        if op == "exec":
-            return self._commands.run(args, command)
-        if op == "read":
-            return files.read(self._root, **args)
-        if op == "write":
-            return files.write(self._root, **args)
-        if op == "tree":
-            return files.tree(self._root, **args)
-        if op == "search":
-            return search(self._root, **args)
-        if op == "reports":
-            return files.reports(**args)
-        raise Refused("INVALID_ARGUMENT", "no such operation: %r" % op)
-
-
-def _start_forker() -> socket.socket:
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    if os.fork() == 0:
-        code = 1
-        try:
-            ours.close()
-            run_forker(theirs)
-            code = 0
-        finally:
-            os._exit(code)
-    theirs.close()
-    return ours
-
-
-def serve() -> None:
-    """Listen until the container is stopped."""
-    signal.signal(signal.SIGTERM, lambda _number, _frame: os._exit(0))
-    processes.hide()
-    channel = _start_forker()
-    root = Root(WORKSPACE)
-    commands = Commands(root, channel)
-    os.makedirs(os.path.dirname(SOCKET), exist_ok=True)
-    listener = socket.socket(socket.AF_UNIX)
-    listener.bind(SOCKET)
-    os.chmod(SOCKET, 0o600)
-    listener.listen(16)
-    while True:
-        connection, _address = listener.accept()
-        server = Connection(connection, root, commands)
-        threading.Thread(target=server.serve, daemon=True).start()
-
-
-def _connect(seconds: float) -> socket.socket:
-    deadline = time.monotonic() + seconds
-    while True:
-        connection = socket.socket(socket.AF_UNIX)
-        try:
-            connection.connect(SOCKET)
-        except OSError:
-            connection.close()
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.005)
-        else:
-            return connection
-
-
-def _pump(source: int, target: int) -> None:
-    while True:
-        part = os.read(source, 1 << 16)
-        if not part:
-            return
-        write_all(target, part)
-
-
-def relay() -> None:
-    """Join stdin and stdout to the runner's socket, until either side ends."""
-    processes.hide()
-    connection = _connect(10.0)
-
-    def inward() -> None:
-        try:
-            _pump(0, connection.fileno())
-        finally:
-            os._exit(0)
-
-    threading.Thread(target=inward, daemon=True).start()
-    with contextlib.suppress(OSError):
-        _pump(connection.fileno(), 1)
-
-
 if __name__ == "__main__":
+    # Each of the two is imported alone: a relay that starts has no use for the server's modules.
     if "--relay" in sys.argv[1:]:
-        relay()
+        import relay
+
+        relay.relay()
     else:
-        serve()
+        import server
+
+        server.serve()
