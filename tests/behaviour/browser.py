@@ -21,6 +21,7 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+ASKED_FOR = "HYPERCODE_SCREENSHOTS"
 WIDE, NARROW = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
 REPORT_VIOLATIONS = """
 document.addEventListener("securitypolicyviolation", (event) =>
@@ -87,17 +88,18 @@ class Window:
             after = page["next_after"]
         return found
 
-    def picture(self, name: str) -> None:
-        """Light and dark, wide and narrow; the window is wide again afterwards."""
-        for theme in ("light", "dark"):
+    def picture(self, name: str, *, whole: bool = True) -> None:
+        """Every theme and width when somebody asked for pictures, else two; wide and light afterwards."""
+        looks = [("dark", NARROW), ("light", WIDE)]
+        if ASKED_FOR in os.environ:
+            looks = [("dark", NARROW), ("dark", WIDE), ("light", NARROW), ("light", WIDE)]
+        for theme, size in looks:
             self.page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
-            for size in (NARROW, WIDE):
-                self.page.set_viewport_size(size)  # type: ignore[arg-type]
-                file = self.pictures / f"{name}-{theme}-{size['width']}.png"
-                self.page.screenshot(path=file, full_page=True, animations="disabled")
-                overflow = self.page.evaluate("document.documentElement.scrollWidth - innerWidth")
-                assert overflow <= 0, f"{file.name} scrolls sideways by {overflow} px"
-        self.page.emulate_media(color_scheme="light")
+            self.page.set_viewport_size(size)  # type: ignore[arg-type]
+            file = self.pictures / f"{name}-{theme}-{size['width']}.png"
+            self.page.screenshot(path=file, full_page=whole, animations="disabled")
+            overflow = self.page.evaluate("document.documentElement.scrollWidth - innerWidth")
+            assert overflow <= 0, f"{file.name} scrolls sideways by {overflow} px"
 
 
 @contextmanager
@@ -120,4 +122,4 @@ def window(browser: Browser, url: str, pictures: Path, state: Any = None) -> Ite
 
 
 def pictures_folder(default: Path) -> Path:
-    return Path(os.environ.get("HYPERCODE_SCREENSHOTS") or default)
+    return Path(os.environ.get(ASKED_FOR, default))

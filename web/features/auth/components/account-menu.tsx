@@ -12,15 +12,19 @@ export function AccountMenu() {
   if (!me.data) return null;
   const { name, email } = me.data.user;
   return (
-    <button
-      type="button"
-      title={`Signed in as ${name || email}. Sign out.`}
-      aria-label={`Sign out ${name || email}`}
-      onClick={() => leave.mutate()}
-      className="inline-flex min-h-9 items-center gap-2 rounded-lg px-2.5 text-sm text-muted hover:bg-sunken hover:text-fg"
-    >
-      <span className="hidden max-w-40 truncate md:inline">{name || email}</span>
-      <Icon name="signOut" />
-    </button>
+    <>
+      <span title={`Signed in as ${email}`} className="hidden max-w-40 truncate px-2 text-sm text-muted md:inline">
+        {name || email}
+      </span>
+      <button
+        type="button"
+        title="Sign out"
+        aria-label={`Sign out ${name || email}`}
+        onClick={() => leave.mutate()}
+        className="inline-flex size-9 items-center justify-center rounded-lg text-muted hover:bg-sunken hover:text-fg"
+      >
+        <Icon name="signOut" />
+      </button>
+    </>
   );
 }

@@ -6,6 +6,7 @@ import { Notice } from "@/components/ui/chip";
 import { CopyButton } from "@/components/ui/copy-button";
 import { artifactUrl } from "@/lib/api/endpoints";
 import type { Finding, Verdict } from "@/lib/api/events";
+import { sentence } from "@/lib/format/format";
 import { GRADE_LOOK } from "../model/words";
 import { GradeChip } from "./chips";
 
@@ -35,16 +36,16 @@ export function AttestationTab({ verdict, words, artifactId, finished }: Props) 
           <GradeChip grade={verdict.grade} />
           <span className="text-sm font-medium">{verdict.verified ? "Verified" : "Not verified"}</span>
         </div>
-        <p>{verdict.reason}</p>
-        <p className="text-sm text-muted">{GRADE_LOOK[verdict.grade].meaning}</p>
+        <p>{GRADE_LOOK[verdict.grade].meaning}</p>
+        <p className="text-sm break-words text-muted">{sentence(verdict.reason)}</p>
       </Card>
       {verdict.environment_changed && (
         <Notice tone="warn" title="The change touches dependencies">The environment was built again for the result, so before and after ran in different ones.</Notice>
       )}
       <Findings findings={verdict.findings} />
       {words && (
-        <Notice tone="neutral" title="What this says, and what it does not">
-          <p className="whitespace-pre-wrap">{words}</p>
+        <Notice tone="neutral" title="The signed words: what this says, and what it does not">
+          <p className="mt-1 break-words whitespace-pre-wrap">{words}</p>
         </Notice>
       )}
       {artifactId && (

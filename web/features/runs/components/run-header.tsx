@@ -67,7 +67,9 @@ export function RunHeader({ detail, run, view }: { detail: TaskDetail; run: Run;
       <dl className="flex flex-wrap gap-x-5 gap-y-1 text-sm">
         <Figure label="Project">{project.name}</Figure>
         <Figure label={ROLE_WORDS[run.role]}>
-          <span className="break-all">{run.model}</span>
+          <span title={run.model} className="inline-block max-w-72 truncate align-bottom">
+            {run.model}
+          </span>
         </Figure>
         <Figure label="Time">
           <Elapsed view={view} run={run} />

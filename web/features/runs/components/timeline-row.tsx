@@ -2,8 +2,10 @@ import { TONE_TEXT, type Tone } from "@/components/ui/chip";
 import { Icon, type IconName } from "@/components/ui/icon";
 import { formatCompact, formatCost, formatDuration } from "@/lib/format/format";
 import { briefArguments } from "../model/arguments";
+import { blocksOf, clipped } from "../model/prose";
 import type { CallRow, NoteRow, PhasesRow, Row, TurnRow } from "../model/rows";
 import { toolWords } from "../model/run-view";
+import { Prose } from "./prose";
 
 interface RowProps<R extends Row> {
   row: R;
@@ -47,13 +49,15 @@ function Phases({ row, open, onToggle }: RowProps<PhasesRow>) {
         <Icon name="chevron" className={`mt-0.5 text-muted ${open ? "rotate-90" : ""}`} />
         <span className="min-w-0 flex-1">
           {row.title}
-          <span className="block truncate text-[0.8125rem] text-muted">{row.lines.at(-1)}</span>
+          <span className="block truncate text-[0.8125rem] text-muted first-letter:uppercase">{row.lines.at(-1)}</span>
         </span>
       </button>
       {open && (
         <ol className="mb-1 ml-9 flex list-decimal flex-col gap-0.5 pl-4 text-[0.8125rem] text-muted">
           {row.lines.map((line, index) => (
-            <li key={index}>{line}</li>
+            <li key={index} className="first-letter:uppercase">
+              {line}
+            </li>
           ))}
         </ol>
       )}
@@ -62,18 +66,24 @@ function Phases({ row, open, onToggle }: RowProps<PhasesRow>) {
 }
 
 const LONG_TEXT = 420;
+/** Shorter than this is no model's time worth a word. */
+const TELLING_MS = 100;
 
 function Turn({ row, open, onToggle }: RowProps<TurnRow>) {
-  const long = row.text.length > LONG_TEXT;
-  const text = long && !open ? `${row.text.slice(0, LONG_TEXT)}…` : row.text;
-  const figures = [row.tokens > 0 ? `${formatCompact(row.tokens)} tokens` : "", row.costUsd > 0 ? formatCost(row.costUsd) : "", formatDuration(row.durationMs / 1000)];
+  const blocks = blocksOf(row.text);
+  const { blocks: first, cut: long } = clipped(blocks, LONG_TEXT);
+  const figures = [
+    row.tokens > 0 ? `${formatCompact(row.tokens)} tokens` : "",
+    row.costUsd > 0 ? formatCost(row.costUsd) : "",
+    row.durationMs >= TELLING_MS ? formatDuration(row.durationMs / 1000) : "",
+  ];
   return (
     <div className="mt-1 border-t border-line px-4 pt-3 pb-1.5 text-sm">
       <div className="flex flex-wrap items-baseline justify-between gap-x-3">
         <h3 className="font-semibold">Turn {row.turn}</h3>
         <span className="text-[0.8125rem] text-muted">{figures.filter(Boolean).join(" · ")}</span>
       </div>
-      {text && <p className="mt-1 leading-relaxed break-words whitespace-pre-wrap">{text}</p>}
+      {row.text && <Prose blocks={open ? blocks : first} />}
       {long && (
         <button type="button" aria-expanded={open} onClick={onToggle} className="mt-1 min-h-6 text-[0.8125rem] text-accent underline-offset-2 hover:underline">
           {open ? "Show less" : "Show all"}
@@ -87,6 +97,7 @@ const STATE: Record<CallRow["state"], { icon: IconName; tone: Tone; words: strin
   running: { icon: "spinner", tone: "accent", words: "running" },
   ok: { icon: "check", tone: "ok", words: "done" },
   failed: { icon: "xCircle", tone: "err", words: "failed" },
+  stopped: { icon: "stop", tone: "neutral", words: "stopped" },
   uncertain: { icon: "alert", tone: "warn", words: "uncertain" },
 };
 

@@ -1,4 +1,4 @@
-const TELLING = ["path", "command", "argv", "pattern", "query", "tests", "test", "item_id", "message", "summary"];
+const TELLING = ["path", "command", "script", "argv", "pattern", "query", "tests", "test", "item_id", "message", "summary"];
 const MOST = 160;
 
 /** The one argument that says most, for a folded line. */

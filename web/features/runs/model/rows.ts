@@ -1,8 +1,9 @@
 /** The timeline's rows: events folded so that a person can follow them. Errors are never folded away. */
-import type { EventOf, RunEvent } from "@/lib/api/events";
+import type { EventOf, RunEvent, Verdict } from "@/lib/api/events";
 import type { Tone } from "@/components/ui/chip";
 import type { IconName } from "@/components/ui/icon";
-import { formatDuration, plural } from "@/lib/format/format";
+import { formatDuration, plural, sentence } from "@/lib/format/format";
+import { GRADE_LOOK } from "./words";
 
 interface RowBase {
   /** Stable while the row grows: the seq of its first event. */
@@ -42,7 +43,7 @@ export interface CallRow extends RowBase {
   tool: string;
   arguments: string;
   progress: string;
-  state: "running" | "ok" | "failed" | "uncertain";
+  state: "running" | "ok" | "failed" | "uncertain" | "stopped";
   code: string;
   summary: string;
   result: string;
@@ -59,6 +60,7 @@ export interface RowsDraft {
 }
 
 export function addRows(draft: RowsDraft, event: RunEvent): void {
+  if (event.type === "run.finished") endCalls(draft);
   if (event.type.startsWith("tool_call.")) return addCall(draft, event);
   if (event.type === "environment.phase_changed" || event.type === "verification.phase_changed") return addPhase(draft, event);
   if (event.type === "turn.completed") {
@@ -80,6 +82,11 @@ export function addRows(draft: RowsDraft, event: RunEvent): void {
   if (!note) return;
   if (note.tone === "err") draft.errors += 1;
   draft.rows.push({ kind: "note", key: event.seq, at: event.at, ...note });
+}
+
+/** A call that the end of the run cut off runs no more. */
+function endCalls(draft: RowsDraft): void {
+  draft.rows = draft.rows.map((row) => (row.kind === "call" && row.state === "running" ? { ...row, state: "stopped", progress: "" } : row));
 }
 
 function addPhase(draft: RowsDraft, event: EventOf<"environment.phase_changed" | "verification.phase_changed">): void {
@@ -138,13 +145,18 @@ function callChange(event: RunEvent): (Partial<CallRow> & { callId: string }) | 
   }
 }
 
+function verdictNote(verdict: Verdict): Note {
+  const { words, icon } = GRADE_LOOK[verdict.grade];
+  return { icon, tone: verdict.verified ? "ok" : "warn", title: `${words}${verdict.verified ? ", verified" : ", not verified"}`, detail: sentence(verdict.reason) };
+}
+
 type Note = Pick<NoteRow, "icon" | "tone" | "title" | "detail">;
 const NOTICE_TONE = { info: "neutral", warning: "warn", error: "err" } as const;
 
 function noteOf(event: RunEvent): Note | null {
   switch (event.type) {
     case "run.queued":
-      return { icon: "clock", tone: "neutral", title: `Queued for ${event.payload.role === "architect" ? "the Architect" : "a Coder"}`, detail: `Chosen by ${event.payload.routed_by}` };
+      return { icon: "clock", tone: "neutral", title: `Queued for ${event.payload.role === "architect" ? "the Architect" : "a Coder"}`, detail: event.payload.routed_by === "user" ? "" : `Chosen by ${event.payload.routed_by}` };
     case "run.started":
       return { icon: "git", tone: "neutral", title: `Started from commit ${event.payload.base_commit.slice(0, 10)}`, detail: event.payload.base_note };
     case "run.status_changed":
@@ -173,7 +185,7 @@ function noteOf(event: RunEvent): Note | null {
       return { icon: "file", tone: "neutral", title: `Diff stored: ${plural(files, "file")}, +${insertions} −${deletions}`, detail: "" };
     }
     case "verification.finished":
-      return { icon: "shield", tone: event.payload.verdict.verified ? "ok" : "warn", title: event.payload.verdict.reason, detail: "" };
+      return verdictNote(event.payload.verdict);
     case "run.finished": {
       const { status, error_message, error_hint } = event.payload;
       if (status === "failed") return { icon: "xCircle", tone: "err", title: error_message ?? "The run failed", detail: error_hint ?? "" };

@@ -31,6 +31,12 @@ describe("reduceRun", () => {
     ]);
   });
 
+  it("lets no call run on after the end of the run", () => {
+    const end = event("run.finished", { ...({} as Payloads["run.finished"]), status: "cancelled", turns: 1, tokens_in: 0, tokens_out: 0, cost: 0 });
+    const view = reduceRun(EMPTY_VIEW, [asked("a"), answered("a", true), asked("b"), end]);
+    expect(view.rows.map((row) => (row.kind === "call" ? row.state : row.kind))).toEqual(["ok", "stopped", "note"]);
+  });
+
   it("changes no view that was given out", () => {
     const before = reduceRun(EMPTY_VIEW, [asked("a")]);
     const rows = [...before.rows];
