@@ -45,7 +45,7 @@ def test_requirements_come_before_the_project() -> None:
 
 def test_nothing_to_install_still_gets_pytest_and_src() -> None:
     found = plan({}, src=True)
-    phases = ["venv", "venv", "install", "keep", "tests", "test packages", "proof"]
+    phases = ["venv", "venv", "install", "keep", "tests", "test packages", "collect", "proof"]
     assert [step.phase for step in found.steps] == phases
     assert [step.phase for step in plan({}, tests=False).steps] == ["venv", "venv", "keep"]
 

@@ -22,6 +22,7 @@ WISHES_NOTE = "some packages that the tests ask for can't be installed together;
 # compiled extensions) are kept in the environment and found after the work tree itself.
 MARK = "touch /tmp/hypercode-began"
 KEEP_WRITTEN = "/opt/venv/bin/python /opt/hypercode/runner/written.py"
+COLLECT = "/opt/venv/bin/python /opt/hypercode/runner/collecting.py"
 TEST_IMPORTS = "/opt/venv/bin/python /opt/hypercode/runner/test_imports.py"
 FALLBACK_NOTE = "the project itself can't be installed; installing its dependencies, with the work tree on the import path"
 
@@ -85,6 +86,7 @@ def _plan(
         steps.append(Step("tests", f"{PIP} pytest"))
         if source == "detected":
             steps.append(Step("test packages", TEST_IMPORTS, "true", WISHES_NOTE))
+            steps.append(Step("collect", COLLECT))
         steps.append(Step("proof", "/opt/venv/bin/python -c 'import pytest'"))
     lines = [step.run for step in steps]
     recipe = Recipe(source=source, base_image=image, setup=lines, env=settings.env)
