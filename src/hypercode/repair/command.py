@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 import traceback
+import warnings
 from pathlib import Path
 from typing import Any, Dict, List
 
@@ -37,6 +38,7 @@ def parse(argv: List[str]) -> Options:
 def run(argv: List[str]) -> int:
     """Search and print; 0 whenever a result line was printed."""
     options = parse(argv)
+    warnings.simplefilter("ignore")  # what the compiler thinks of candidates is of no use
     search = Search(options, write)
     try:
         write(search.run())

@@ -60,10 +60,11 @@ class Search:
         self._options = options
         self._write = write
         self._started = time.monotonic()
+        self._deadline = self._started + options.budget_s
         self._server = TestServer(options.root)
         self._collection = Collection()
         self._baseline: Baseline = Measurer(self._server, 0, 1.0).result
-        self._validator = Validator(self._server, self._baseline.suite)
+        self._validator = Validator(self._server, self._baseline.suite, self._deadline)
         self._evidence = Evidence()
         self._state = _State()
         self._patches: List[Patch] = []
@@ -126,7 +127,7 @@ class Search:
         measurer = Measurer(self._server, len(tests), budget)
         self._baseline = measurer.result
         suite = measurer.result.suite
-        self._validator = Validator(self._server, suite)
+        self._validator = Validator(self._server, suite, self._deadline)
         wanted = select(tests, self._options.tests) if self._options.tests else []
         if wanted:
             measurer.run(wanted, BASELINE_SHARE * budget, BASELINE_SHARE * budget)
@@ -157,7 +158,7 @@ class Search:
     def _search(self) -> None:
         """Single edits, then those that ran out of time, then second edits on partial fixes."""
         suite = self._baseline.suite
-        self._validator = Validator(self._server, suite)
+        self._validator = Validator(self._server, suite, self._deadline)
         scores = suspiciousness(suite.coverage, set(suite.failing), self._evidence)
         generator = Generator(self._options.root, self._evidence, self._options.paths)
         candidates = generator.candidates(scores)
