@@ -52,9 +52,7 @@ class Measurer:
         """Run tests once, in order. One that hangs or ends the process counts as failed."""
         left = list(order)
         while left and wall_s > 0:
-            run = self._server.run(
-                left, wall_s, after_failure_s=after_failure_s, stall_s=self._stall_s
-            )
+            run = self._server.run(left, wall_s, after_failure_s=after_failure_s, stall_s=self._stall_s)
             self._note(run.records)
             self.result.modules += run.modules
             left = left[len(run.records) :]

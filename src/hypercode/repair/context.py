@@ -99,18 +99,14 @@ class Context:
         """Replace a node's text by an expression, in parentheses where its parent needs them."""
         return self.edit([(node, self._fit(node, text))], template, cost, why)
 
-    def edit(
-        self, pairs: Sequence[Tuple[ast.AST, str]], template: str, cost: float, why: str
-    ) -> Change:
+    def edit(self, pairs: Sequence[Tuple[ast.AST, str]], template: str, cost: float, why: str) -> Change:
         """Replace the text of several nodes as it stands."""
         replacements = [Replacement(*self.source.span(node), text) for node, text in pairs]
         first: Any = pairs[0][0]
         line = int(first.lineno)
         return Change(tuple(replacements), template, cost, why, line)
 
-    def splice(
-        self, start: int, end: int, text: str, template: str, cost: float, why: str
-    ) -> Change:
+    def splice(self, start: int, end: int, text: str, template: str, cost: float, why: str) -> Change:
         """Replace the text between two offsets."""
         line = self.source.line_of(start)
         return Change((Replacement(start, end, text),), template, cost, why, line)

@@ -85,9 +85,7 @@ def anchored_edits(path: str, old: str, new: str) -> List[Dict[str, str]]:
     return [{"path": path, "old": first, "new": second}]
 
 
-def _anchor(
-    before: List[str], after: List[str], block: Tuple[int, int, int, int]
-) -> Tuple[str, str]:
+def _anchor(before: List[str], after: List[str], block: Tuple[int, int, int, int]) -> Tuple[str, str]:
     start, end, new_start, new_end = block
     text = "".join(before)
     low, high = start, end

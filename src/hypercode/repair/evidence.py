@@ -79,10 +79,7 @@ def _literals(tree: ast.AST) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and node.value is not Ellipsis:
             yield repr(node.value)
-        elif (
-            isinstance(node, (ast.List, ast.Tuple, ast.Dict))
-            and not list(ast.iter_child_nodes(node))[1:]
-        ):
+        elif isinstance(node, (ast.List, ast.Tuple, ast.Dict)) and not list(ast.iter_child_nodes(node))[1:]:
             yield ast.unparse(node)
 
 

@@ -125,9 +125,7 @@ class Generator:
             self._contexts[source] = Context(source, self._evidence)
         return self._contexts[source]
 
-    def of_file(
-        self, source: SourceFile, lines: Dict[int, float], top: float
-    ) -> Iterator[Candidate]:
+    def of_file(self, source: SourceFile, lines: Dict[int, float], top: float) -> Iterator[Candidate]:
         """Candidates for the given lines of one file; `top` is the best score of all lines."""
         context = self._context(source)
         seen: Set[Tuple[object, ...]] = set()
@@ -138,9 +136,7 @@ class Generator:
                     priority = change.cost + DISTANCE_COST * (1 - score / top)
                     yield Candidate(source, change, _unit(source, node, change), priority)
 
-    def _nodes(
-        self, source: SourceFile, lines: Dict[int, float]
-    ) -> Iterator[Tuple[ast.AST, float]]:
+    def _nodes(self, source: SourceFile, lines: Dict[int, float]) -> Iterator[Tuple[ast.AST, float]]:
         """Nodes on the given lines that were not given before, with their scores."""
         if source not in self._by_line:
             self._by_line[source] = nodes_by_line(source)
@@ -154,9 +150,7 @@ class Generator:
     def _changes(self, node: ast.AST, context: Context) -> Iterator[Change]:
         kind = type(node)
         if kind not in self._handlers:
-            self._handlers[kind] = [
-                template for kinds, template in ALL_TEMPLATES if issubclass(kind, kinds)
-            ]
+            self._handlers[kind] = [template for kinds, template in ALL_TEMPLATES if issubclass(kind, kinds)]
         for template in self._handlers[kind]:
             yield from template(node, context)
 

@@ -90,9 +90,7 @@ class ServePlugin:
         self._live = LiveFunctions(self._root)
         gc.collect()
         gc.freeze()  # so that a collection in a child does not copy every page of the parent
-        tests = [
-            {"id": item.nodeid, "file": self._relative(str(item.path))} for item in session.items
-        ]
+        tests = [{"id": item.nodeid, "file": self._relative(str(item.path))} for item in session.items]
         self._wire.send({"reply": "collected", "tests": tests, "errors": self.collect_errors})
         while True:
             request = self._wire.receive()
@@ -129,9 +127,7 @@ class ServePlugin:
         gc.freeze()
         return imported
 
-    def _run(
-        self, request: Dict[str, Any], work: Callable[[Dict[str, Any], Emitter], None]
-    ) -> Outcome:
+    def _run(self, request: Dict[str, Any], work: Callable[[Dict[str, Any], Emitter], None]) -> Outcome:
         unlimited = 1e9
         limits = Limits(
             request["wall_s"],

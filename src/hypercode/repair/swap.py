@@ -39,9 +39,7 @@ def compile_unit(source: SourceFile, unit: Unit, text: str) -> Optional[CodeType
     blank = "\n" * (unit.first_line - 1 - len(headers))
     whole = blank + "".join(headers) + text + "\n"
     try:
-        code = compile(
-            whole, source.absolute, "exec", flags=future_flags(source.tree), dont_inherit=True
-        )
+        code = compile(whole, source.absolute, "exec", flags=future_flags(source.tree), dont_inherit=True)
     except (SyntaxError, ValueError, RecursionError, OverflowError, MemoryError):
         return None
     return find_code(code, unit.name, unit.first_line)

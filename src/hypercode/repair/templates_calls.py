@@ -194,9 +194,7 @@ def wrapped(node: ast.AST, context: Context) -> Iterator[Change]:
 
 
 def _wrap_cost(node: ast.AST, context: Context) -> Optional[float]:
-    if isinstance(
-        node, (ast.Starred, ast.Constant, ast.Lambda, ast.Compare, ast.BoolOp, ast.Slice)
-    ):
+    if isinstance(node, (ast.Starred, ast.Constant, ast.Lambda, ast.Compare, ast.BoolOp, ast.Slice)):
         return None
     if not isinstance(getattr(node, "ctx", ast.Load()), ast.Load):
         return None

@@ -151,9 +151,7 @@ def is_elif(node: ast.stmt, context: Context) -> bool:
 def _guard_tests(node: ast.stmt, context: Context, first: bool) -> Iterator[Tuple[str, float]]:
     scope = context.scope(node)
     _, last = header_lines(node)
-    used = {
-        entry.id for entry in ast.walk(node) if isinstance(entry, ast.Name) and entry.lineno <= last
-    }
+    used = {entry.id for entry in ast.walk(node) if isinstance(entry, ast.Name) and entry.lineno <= last}
     names = scope.parameters if first else [name for name in scope.names if name in used]
     for name in names[:_MAX_GUARDS]:
         if name in ("self", "cls"):

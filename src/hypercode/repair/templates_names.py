@@ -144,9 +144,7 @@ def known_words(node: ast.AST, context: Context) -> Iterator[Change]:
             yield _attribute(node, other, "other-method", 1.4, context)
 
 
-def _attribute(
-    node: ast.Attribute, name: str, template: str, cost: float, context: Context
-) -> Change:
+def _attribute(node: ast.Attribute, name: str, template: str, cost: float, context: Context) -> Change:
     end = context.source.span(node)[1]
     why = f"use `.{name}` instead of `.{node.attr}`"
     return context.splice(end - len(node.attr), end, name, template, cost, why)

@@ -49,8 +49,7 @@ def _operator(context: Context, start: int, end: int, table: Table) -> Tuple[int
     text = re.sub(r"#[^\n]*", lambda match: " " * len(match[0]), context.source.text[start:end])
     signs = sorted(table, key=len, reverse=True)
     pattern = "|".join(
-        re.sub(r" ", r"\\s+", rf"\b{sign}\b" if sign[0].isalpha() else re.escape(sign))
-        for sign in signs
+        re.sub(r" ", r"\\s+", rf"\b{sign}\b" if sign[0].isalpha() else re.escape(sign)) for sign in signs
     )
     match = re.search(pattern, text)
     if match is None:
@@ -156,9 +155,7 @@ def _regrouped(node: ast.BinOp, context: Context) -> Iterator[Change]:
     if isinstance(inner, ast.BinOp) and source.span(inner)[0] == source.span(node)[0]:
         start = source.span(inner.right)[0]
         text = f"({source.text[start:end]})"
-        yield context.splice(
-            start, end, text, "regrouped", 1.6, "put the last two operands in brackets"
-        )
+        yield context.splice(start, end, text, "regrouped", 1.6, "put the last two operands in brackets")
 
 
 def unary_operator(node: ast.AST, context: Context) -> Iterator[Change]:

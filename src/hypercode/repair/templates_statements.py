@@ -120,9 +120,7 @@ def final_return(node: ast.AST, context: Context) -> Iterator[Change]:
         yield _after(node, f"return {text}", cost, context, "return-missing", f"return `{text}`")
 
 
-def _after(
-    node: ast.stmt, text: str, cost: float, context: Context, template: str, why: str
-) -> Change:
+def _after(node: ast.stmt, text: str, cost: float, context: Context, template: str, why: str) -> Change:
     end = _lines(node, context)[1]
     newline, indent = context.source.newline, context.source.indent_of(node.lineno)
     line = f"{indent}{text}{newline}"
@@ -246,9 +244,7 @@ def jump(node: ast.AST, context: Context) -> Iterator[Change]:
             yield context.edit([(node, text)], "jump", 2.4, f"`{text}` instead of `{mine}`")
     elif isinstance(node, (ast.If, ast.While)):
         start = context.source.span(node)[0]
-        word = next(
-            (w for w in ("elif", "if", "while") if context.source.text.startswith(w, start)), ""
-        )
+        word = next((w for w in ("elif", "if", "while") if context.source.text.startswith(w, start)), "")
         for other in {"elif": ("if",), "if": ("while", "elif"), "while": ("if",)}.get(word, ()):
             end = start + len(word)
             why = f"`{other}` instead of `{word}`"

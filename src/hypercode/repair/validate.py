@@ -55,9 +55,7 @@ class Validator:
         self._killers: List[int] = []
         self._server = server
         self._suite = suite
-        self._canary = min(
-            suite.passing, key=lambda test: suite.seconds.get(test, 1e9), default=None
-        )
+        self._canary = min(suite.passing, key=lambda test: suite.seconds.get(test, 1e9), default=None)
         # With many failing tests the quickest ones judge first; `holds` runs them all.
         self.probes = sorted(suite.failing, key=lambda test: suite.seconds.get(test, 0.0))
         if len(self.probes) > MAX_FAILING_EACH:
@@ -74,9 +72,7 @@ class Validator:
 
     def _try_some(self, swaps: List[Swap], patient: bool) -> List[Verdict]:
         suite = self._suite
-        factor, extra = (
-            (SECOND_FACTOR, SECOND_EXTRA_S) if patient else (FIRST_FACTOR, FIRST_EXTRA_S)
-        )
+        factor, extra = (SECOND_FACTOR, SECOND_EXTRA_S) if patient else (FIRST_FACTOR, FIRST_EXTRA_S)
         tests = self.probes
         batch = self._server.batch(
             swaps,
@@ -89,8 +85,7 @@ class Validator:
             self.batch_size = 1
             return [verdict for swap in swaps for verdict in self._try_some([swap], patient)]
         verdicts = [
-            Verdict(impossible=True) if passed is None else Verdict(passed)
-            for passed in batch.passed
+            Verdict(impossible=True) if passed is None else Verdict(passed) for passed in batch.passed
         ]
         if len(verdicts) < len(swaps) and batch.end != "done":
             verdicts.append(Verdict(late=batch.end in ("timeout", "stalled")))
@@ -139,7 +134,5 @@ class Validator:
 
     def near(self, place: Place) -> List[int]:
         """Passing tests whose coverage is known to include the line, quick ones first."""
-        tests = [
-            test for test in self._suite.passing if place in self._suite.coverage.get(test, ())
-        ]
+        tests = [test for test in self._suite.passing if place in self._suite.coverage.get(test, ())]
         return sorted(tests, key=lambda test: self._suite.seconds.get(test, 0.0))
