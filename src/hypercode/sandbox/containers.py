@@ -126,6 +126,8 @@ class Containers:
         relay = self._relays.get(name)
         if relay is not None and not relay.closed:
             return relay
+        if relay is not None:
+            await relay.close()
         found = await self._engine.inspect(name)
         if found is None:
             raise NotFound(f"no such sandbox: {name}")

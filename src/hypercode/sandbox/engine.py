@@ -16,6 +16,7 @@ from aiodocker.stream import Stream
 from hypercode.domain.errors import HyperCodeError, InvalidArgument, NotFound, SandboxDown, TooLarge
 
 DOWN_HINT = "start the container engine (Docker), check DOCKER_HOST, or run `hypercode doctor`"
+UNREACHED = 900  # the library's own number for: no connection
 FULL_HINT = "free disk space where the engine keeps its data (`docker system df` shows what uses it)"
 
 
@@ -24,7 +25,7 @@ def engine_error(failure: Exception) -> HyperCodeError:
     words = failure.message if isinstance(failure, DockerError) else str(failure)
     if "no space left" in str(words).lower():
         return TooLarge("no space left on the container engine's disk", hint=FULL_HINT)
-    if isinstance(failure, DockerError):
+    if isinstance(failure, DockerError) and failure.status < UNREACHED:
         if failure.status == 404:
             return NotFound(f"the container engine has no such thing: {words}")
         if failure.status == 400:

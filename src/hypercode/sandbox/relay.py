@@ -24,7 +24,7 @@ from hypercode.sandbox.profiles import USER, python
 HEADER = struct.Struct(">I")
 MAX_REPLY = 192 * 1024 * 1024
 MAX_REQUEST = 96 * 1024 * 1024
-GONE_HINT = "the sandbox was stopped or ran out of memory; start it again"
+GONE_HINT = "it was stopped, ran out of memory, or the container engine went away: start it again, or see `hypercode doctor`"
 
 
 class Relay:

@@ -1,0 +1,26 @@
+"""What a failure of the engine means to a person."""
+
+import pytest
+from aiodocker.exceptions import DockerError
+
+from hypercode.domain.errors import HyperCodeError, InvalidArgument, NotFound, SandboxDown, TooLarge
+from hypercode.sandbox.engine import engine_error
+
+
+@pytest.mark.parametrize(
+    ("failure", "kind"),
+    [
+        (DockerError(500, {"message": "mkdir /x: no space left on device"}), TooLarge),
+        (OSError(28, "No space left on device"), TooLarge),
+        (DockerError(404, {"message": "no such image"}), NotFound),
+        (DockerError(400, {"message": "bad"}), InvalidArgument),
+        (DockerError(500, {"message": "broken"}), SandboxDown),
+        (DockerError(900, {"message": "cannot connect"}), SandboxDown),
+        (ConnectionRefusedError("refused"), SandboxDown),
+    ],
+)
+def test_failures_have_a_kind_and_a_hint(failure: Exception, kind: type[HyperCodeError]) -> None:
+    error = engine_error(failure)
+    assert type(error) is kind
+    if kind in (TooLarge, SandboxDown):
+        assert error.hint
