@@ -94,7 +94,8 @@ def _shown(first: TestResult, last: TestResult) -> str:
             f"{_tests(now_green)} that failed pass now; {_red_tests(last.red_count)} stay red, and I found no "
             "edit for them."
         )
-    return f"{_tests(now_green)} that failed now pass, and so does the whole suite ({last.summary.passed} passed)."
+    verb = "passes" if now_green == 1 else "pass"
+    return f"{_tests(now_green)} that failed {verb} now, and so does the whole suite ({last.summary.passed} passed)."
 
 
 def _code(diff: str) -> str:
