@@ -23,6 +23,7 @@ ARGUMENTS = [
 ]
 ASKED_FOR = "HYPERCODE_SCREENSHOTS"
 WIDE, NARROW = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
+TWO_FRAMES = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 REPORT_VIOLATIONS = """
 document.addEventListener("securitypolicyviolation", (event) =>
   console.error(`CSP: ${event.violatedDirective} ${event.blockedURI} ${event.sourceFile}:${event.lineNumber}`));
@@ -96,6 +97,7 @@ class Window:
         for theme, size in looks:
             self.page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
             self.page.set_viewport_size(size)  # type: ignore[arg-type]
+            self.page.evaluate(TWO_FRAMES)
             file = self.pictures / f"{name}-{theme}-{size['width']}.png"
             self.page.screenshot(path=file, full_page=whole, animations="disabled")
             overflow = self.page.evaluate("document.documentElement.scrollWidth - innerWidth")

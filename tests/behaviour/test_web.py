@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
-from tests.behaviour.browser import Window, chromium, window
+from tests.behaviour.browser import TWO_FRAMES, Window, chromium, window
 from tests.behaviour.conftest import Account
 from tests.behaviour.platform import Platform
 
@@ -180,7 +180,7 @@ def rows_of(page: Page) -> list[str]:
     height = log.evaluate("log => log.scrollHeight")
     for top in [*range(0, height, 150), height]:
         log.evaluate("(log, top) => { log.scrollTop = top; }", top)
-        page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        page.evaluate(TWO_FRAMES)
         drawn = log.locator("[data-index]").evaluate_all(
             "rows => rows.map((row) => [+row.dataset.index, row.innerText])"
         )

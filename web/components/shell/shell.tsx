@@ -76,7 +76,7 @@ export function Shell({ account, children }: { account: ReactNode; children: Rea
           </div>
         </div>
       </header>
-      <main id="content" tabIndex={-1} className="mx-auto max-w-7xl px-4 py-6 outline-none sm:py-8">
+      <main id="content" tabIndex={-1} className="mx-auto max-w-7xl px-4 py-6 outline-none">
         {children}
       </main>
       <Hotkeys />

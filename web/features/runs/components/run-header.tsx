@@ -58,32 +58,35 @@ export function RunHeader({ detail, run, view }: { detail: TaskDetail; run: Run;
         </div>
         {!over && <StopButton run={run} taskId={task.id} />}
       </div>
-      <div className="flex flex-wrap items-center gap-x-3 gap-y-2">
-        <RunStatusChip status={status} waitReason={view.waitReason ?? run.wait_reason} />
-        <span aria-live="polite" className="text-sm text-muted">
-          {over ? "" : view.step}
-        </span>
-      </div>
-      <dl className="flex flex-wrap gap-x-5 gap-y-1 text-sm">
-        <Figure label="Project">{project.name}</Figure>
-        <Figure label={ROLE_WORDS[run.role]}>
-          <span title={run.model} className="inline-block max-w-72 truncate align-bottom">
-            {run.model}
+      {/* While it works the step has a line of its own, so that its changing words push nothing about. */}
+      <div className={over ? "flex flex-wrap items-center gap-x-5 gap-y-2" : "flex flex-col gap-3"}>
+        <div className="flex flex-wrap items-center gap-x-3 gap-y-2">
+          <RunStatusChip status={status} waitReason={view.waitReason ?? run.wait_reason} />
+          <span aria-live="polite" className="text-sm text-muted empty:hidden">
+            {over ? "" : view.step}
           </span>
-        </Figure>
-        <Figure label="Time">
-          <Elapsed view={view} run={run} />
-        </Figure>
-        <Figure label="Turns">
-          {view.turns}
-          {typeof max_turns === "number" && <span className="font-normal text-muted"> of {max_turns}</span>}
-        </Figure>
-        <Figure label="Tokens">{formatCompact(view.tokens)}</Figure>
-        <Figure label="Cost">
-          {formatCost(view.costUsd)}
-          {typeof max_cost_usd === "number" && <span className="font-normal text-muted"> of {formatCost(max_cost_usd)}</span>}
-        </Figure>
-      </dl>
+        </div>
+        <dl className="flex flex-wrap gap-x-5 gap-y-1 text-sm">
+          <Figure label="Project">{project.name}</Figure>
+          <Figure label={ROLE_WORDS[run.role]}>
+            <span title={run.model} className="inline-block max-w-72 truncate align-bottom">
+              {run.model}
+            </span>
+          </Figure>
+          <Figure label="Time">
+            <Elapsed view={view} run={run} />
+          </Figure>
+          <Figure label="Turns">
+            {view.turns}
+            {typeof max_turns === "number" && <span className="font-normal text-muted"> of {max_turns}</span>}
+          </Figure>
+          <Figure label="Tokens">{formatCompact(view.tokens)}</Figure>
+          <Figure label="Cost">
+            {formatCost(view.costUsd)}
+            {typeof max_cost_usd === "number" && <span className="font-normal text-muted"> of {formatCost(max_cost_usd)}</span>}
+          </Figure>
+        </dl>
+      </div>
     </header>
   );
 }

@@ -20,9 +20,11 @@ function Task() {
   const task = useTask(id);
   if (!id) {
     return (
-      <EmptyState title="No task was named" action={<ButtonLink href="/tasks">All tasks</ButtonLink>}>
-        The address should end in ?id= and a task’s id.
-      </EmptyState>
+      <div className="mx-auto max-w-3xl">
+        <EmptyState title="No task was named" action={<ButtonLink href="/tasks">All tasks</ButtonLink>}>
+          The address should end in ?id= and a task’s id.
+        </EmptyState>
+      </div>
     );
   }
   if (task.isPending) return <SkeletonRows label="Loading the task" />;

@@ -90,7 +90,7 @@ export function Timeline({ rows, errors, live, loading }: Props) {
       )}
       {/* A scrolling region needs to be reachable by keyboard, and a person's own scrolling is watched. */}
       {/* eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex, jsx-a11y/no-noninteractive-element-interactions */}
-      <div ref={box} role="log" aria-live="off" aria-labelledby="activity" tabIndex={0} onWheel={onUserScroll} onTouchMove={onUserScroll} onKeyUp={onUserScroll} onPointerUp={onUserScroll} className="max-h-[65vh] overflow-y-auto overscroll-contain">
+      <div ref={box} role="log" aria-live="off" aria-labelledby="activity" tabIndex={0} onWheel={onUserScroll} onTouchMove={onUserScroll} onKeyUp={onUserScroll} onPointerUp={onUserScroll} className="max-h-[60vh] overflow-y-auto overscroll-contain">
         <div className="relative w-full" style={{ height: total }}>
           {virtual.getVirtualItems().map((item) => {
             const row = rows[item.index];
