@@ -41,12 +41,14 @@ class Wire(Protocol):
 
 
 def quiet_plugins() -> List[str]:
-    """Options that switch off plugins which would start processes or trace lines themselves."""
+    """Options that switch off plugins which would start processes, trace lines, or repeat tests."""
     options: List[str] = []
     if importlib.util.find_spec("pytest_cov") is not None:
         options.append("--no-cov")
     if importlib.util.find_spec("xdist") is not None:
         options.append("-n0")
+    if importlib.util.find_spec("pytest_benchmark") is not None:
+        options.append("--benchmark-disable")
     return options
 
 
@@ -58,6 +60,7 @@ class ServePlugin:
         self._wire = wire
         self._root = os.path.realpath(root)
         self._items: List[pytest.Item] = []
+        self._doctest_names: Dict[int, Dict[str, Any]] = {}
         self._files = FileFilter(self._root, [])
         self._reports: List[pytest.TestReport] = []
         self._detail: Optional[Dict[str, Any]] = None
@@ -207,6 +210,7 @@ class ServePlugin:
         after = None if following is None else self._items[following]
         self._reports = []
         self._detail = None
+        self._refill(index)
         if tracer is not None:
             self._tell_before_end(index, tracer)
             tracer.start()
@@ -220,6 +224,13 @@ class ServePlugin:
         if self._detail is not None and record["outcome"] == "failed":
             record["detail"] = self._detail
         return record
+
+    def _refill(self, index: int) -> None:
+        """A doctest empties its names when it ends: the next candidate's run gets them again."""
+        doctest: Any = getattr(self._items[index], "dtest", None)
+        if doctest is not None:
+            names = self._doctest_names.setdefault(index, dict(doctest.globs))
+            doctest.globs.update(names)
 
     def _tell_before_end(self, index: int, tracer: Any) -> None:
         """A traced test that never ends, or ends its process, still tells its lines before."""
