@@ -26,7 +26,10 @@ from hypercode.sandbox.workspaces import ARGUMENT, Workspaces
 from hypercode.settings import SandboxSettings
 
 REPOSITORY = "hypercode-env"
-HINT = "set the project's environment.setup to the lines that install what it needs, or environment.image"
+HINT = (
+    'set what installs it: PATCH /api/v1/projects/{id} with {"environment": {"setup": ["pip install ..."]}}, or '
+    '{"environment": {"image": "..."}} (the id is that of GET /api/v1/projects); --check only names the test command'
+)
 
 
 class Environments:
@@ -188,7 +191,7 @@ class Environments:
         if last.get("type") == "failed":
             phase = str(last["phase"])
             raise EnvironmentFailed(
-                f"the environment can't be built: the step {phase!r} failed",
+                f"the environment can't be built: the step {phase!r} failed: {_reason(str(last['log']))}",
                 phase=phase,
                 log_tail=str(last["log"]),
                 hint=HINT,
@@ -216,6 +219,13 @@ class Environments:
             "commit", "POST", data=config, container=name, repo=REPOSITORY, tag=digest[:40]
         )
         return str(answer["Id"])
+
+
+def _reason(log: str) -> str:
+    """The line that says most: pip's last error, or else the last line."""
+    lines = [line.strip() for line in log.splitlines() if line.strip()]
+    errors = [line for line in lines if line.lower().startswith(("error:", "error ")) or "not found" in line]
+    return (errors or lines or ["it said nothing"])[-1][:300]
 
 
 def _settings_of(request: BuildEnvironment) -> EnvironmentSettings:
