@@ -88,7 +88,8 @@ class ServePlugin:
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Announce the collected tests and answer requests."""
         self._items = list(session.items)
-        files = sorted({str(item.path) for item in self._items})
+        # A module with doctests is the product itself, not a file of tests.
+        files = sorted({str(item.path) for item in self._items if not hasattr(item, "dtest")})
         self._files = FileFilter(self._root, files)
         self._live = LiveFunctions(self._root)
         gc.collect()
