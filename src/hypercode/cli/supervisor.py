@@ -12,7 +12,7 @@ from io import TextIOWrapper
 from pathlib import Path
 
 import structlog
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from hypercode.cli.children import Child, ChildSpec, Starter
 from hypercode.cli.keys import ensure_keys
@@ -53,7 +53,13 @@ def live_state(settings: Settings) -> State | None:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             path = state_path(settings)
-            return State.model_validate_json(path.read_text()) if path.exists() else None
+            try:
+                return State.model_validate_json(path.read_text()) if path.exists() else None
+            except ValidationError as failure:
+                raise Conflict(
+                    f"The hypercode that is using {settings.data_dir} is of another version than this one.",
+                    hint="Stop it (Ctrl-C where `hypercode up` runs) and start it again.",
+                ) from failure
     return None
 
 
