@@ -195,6 +195,7 @@ async def freeze_checks(
         timeout = facts.environment.check_timeout_s
         checks = [check.model_copy(update={"timeout_s": timeout}) for check in detected.checks]
         how = detected.how
+    checks = _within(checks, facts.budget)
     frozen = await services.verifier.freeze(run_id=facts.run_id, environment=environment, checks=checks)
     await services.record(
         facts.run_id,
@@ -214,6 +215,14 @@ async def freeze_checks(
         "base_passed": frozen.base_passed,
         "base_failed": frozen.base_failed,
     }
+
+
+def _within(checks: list[Check], budget: Budget) -> list[Check]:
+    """A command that hangs may not take longer than the whole task."""
+    limit = budget.max_wall_s
+    if limit is None:
+        return checks
+    return [check.model_copy(update={"timeout_s": min(check.timeout_s, limit)}) for check in checks]
 
 
 async def open_sandbox(services: Services, facts: RunFacts, environment: Environment) -> dict[str, Any]:
