@@ -7,6 +7,7 @@ import pytest
 
 from hypercode.llm.base import Message, ModelReply, ModelRequest, ToolSpec
 from hypercode.llm.builtin import RepairModel
+from hypercode.llm.repair_words import nothing_found
 
 pytestmark = pytest.mark.anyio
 
@@ -152,3 +153,9 @@ async def test_a_refused_edit_ends_the_repair_with_the_reason() -> None:
 async def test_without_its_tools_it_says_so() -> None:
     words = await World([]).play(tools=("fs_read",))
     assert "fs_edit, repair_failing_test, test_run" in words
+
+
+async def test_a_search_without_candidates_does_not_claim_that_edits_were_tried() -> None:
+    words = nothing_found(None, 0, 3.0, 2)
+    assert "I tried nothing" in words
+    assert "several edits" not in words

@@ -57,6 +57,11 @@ def nothing_found(search: SearchResult | None, tried: int, elapsed_s: float, red
     """The search came back empty, or nothing of it held."""
     if search is not None and search.status == "collect_error":
         head = f"The tests can't be collected, so I could not search. {search.message}".rstrip()
+    elif tried == 0:
+        head = (
+            f"I found no fix: I saw no line of the project's own Python code that the {_red_tests(red)} "
+            f"{'runs' if red == 1 else 'run'} and that I could change, so I tried nothing."
+        )
     else:
         head = (
             f"I found no fix. I tried {tried} small edits in {elapsed_s:.1f} s; none turned the "
