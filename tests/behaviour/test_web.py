@@ -15,9 +15,9 @@ from tests.behaviour.browser import TWO_FRAMES, Window, chromium, window
 from tests.behaviour.conftest import Account
 from tests.behaviour.platform import Platform
 
-pytestmark = [pytest.mark.docker, pytest.mark.browser, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.docker, pytest.mark.browser, pytest.mark.timeout(600)]
 MakeProject = Callable[..., Path]
-RUN_MS = 120_000
+RUN_MS = 240_000
 expect.set_options(timeout=20_000)
 
 
