@@ -22,14 +22,17 @@ pytestmark = pytest.mark.anyio
         (Budget(max_cost_usd=1.0), {"cost_usd": 1.0}, "cost"),
         (Budget(max_cost_usd=0.0), {"cost_usd": 0.0}, None),
         (Budget(max_cost_usd=0.0), {"cost_usd": 0.01}, "cost"),
-        (Budget(max_wall_s=60), {"started_at": datetime.now(UTC) - timedelta(seconds=5)}, None),
-        (Budget(max_wall_s=60), {"started_at": datetime.now(UTC) - timedelta(seconds=90)}, "seconds"),
+        (Budget(max_wall_s=60), {"seconds_ago": 5}, None),
+        (Budget(max_wall_s=60), {"seconds_ago": 90}, "seconds"),
     ],
 )
 async def test_the_limit_that_is_reached_is_named(
     database: Database, budget: Budget, used: dict[str, object], words: str | None
 ) -> None:
     run_id = await make_run(database)
+    used = dict(used)
+    if "seconds_ago" in used:
+        used["started_at"] = datetime.now(UTC) - timedelta(seconds=float(str(used.pop("seconds_ago"))))
     async with database.transaction() as session:
         await update_run(session, run_id, **used)
         run = await get_run(session, run_id)

@@ -231,7 +231,7 @@ async def open_sandbox(services: Services, facts: RunFacts, environment: Environ
         api.SandboxOpen(
             run_id=facts.run_id,
             workspace_id=facts.workspace_id,
-            image=environment.image,
+            image=environment.image_id,
             read_only=facts.role is AgentRole.ARCHITECT,
         )
     )

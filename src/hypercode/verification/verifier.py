@@ -198,7 +198,7 @@ def _base_commit(run: RunRow) -> str:
 
 def _place(run: RunRow, environment: Environment) -> Place:
     return Place(
-        run_id=run.id, workspace_id=run.workspace_id, image=environment.image, env=environment.recipe.env
+        run_id=run.id, workspace_id=run.workspace_id, image=environment.image_id, env=environment.recipe.env
     )
 
 
