@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,14 +15,6 @@ from tests.behaviour.platform import Platform, running
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
-
-
-@pytest.fixture(scope="session")
-def platform() -> Iterator[Platform]:
-    with tempfile.TemporaryDirectory(prefix="hc-up-", dir="/tmp", ignore_cleanup_errors=True) as directory:
-        Path(directory).chmod(0o711)
-        with running(Platform(Path(directory) / "d"), ["--root", "/tmp", "--root", str(EXAMPLES)]) as live:
-            yield live
 
 
 @dataclass(frozen=True)
@@ -35,16 +28,37 @@ class Account:
     pictures: Path
 
 
+@contextmanager
+def fresh_platform() -> Iterator[Platform]:
+    with tempfile.TemporaryDirectory(prefix="hc-up-", dir="/tmp", ignore_cleanup_errors=True) as directory:
+        Path(directory).chmod(0o711)
+        with running(Platform(Path(directory) / "d"), ["--root", "/tmp", "--root", str(EXAMPLES)]) as live:
+            yield live
+
+
 @pytest.fixture(scope="session")
-def admin(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> Account:
+def platform() -> Iterator[Platform]:
+    with fresh_platform() as live:
+        yield live
+
+
+@pytest.fixture(scope="session")
+def web_platform() -> Iterator[Platform]:
+    """One of its own for the browser: a person's first visit finds no projects of other tests."""
+    with fresh_platform() as live:
+        yield live
+
+
+@pytest.fixture(scope="session")
+def admin(web_platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> Account:
     """A person opens the first-run link and makes the admin account; only once a platform."""
     if not (ROOT / "src/hypercode/gateway/_static/index.html").is_file():
         subprocess.run([ROOT / "scripts/web", "build"], check=True)
     pictures = pictures_folder(tmp_path_factory.mktemp("pictures"))
     email, password = "ada@example.org", "four words of one person"
-    url = platform.setup_url.partition("/login")[0]
+    url = web_platform.setup_url.partition("/login")[0]
     with chromium() as browser, window(browser, url, pictures) as visit:
-        page = visit.goto(platform.setup_url)
+        page = visit.goto(web_platform.setup_url)
         page.get_by_label("Name").fill("Ada Byron")
         page.get_by_label("Email").fill(email)
         page.get_by_label("Password").fill("too short")

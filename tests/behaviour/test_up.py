@@ -25,7 +25,7 @@ def place() -> Iterator[Platform]:
 @pytest.mark.requirement("up:stops-all")
 def test_it_is_ready_alone_and_stops_all_it_started(place: Platform) -> None:
     with running(place):
-        assert httpx2.get(f"{place.url}/readyz").json()["status"] == "ok"
+        assert httpx2.get(f"{place.url}/readyz").json()["ready"] is True
         assert all(len(place.child_pids(name)) == 1 for name in CHILDREN)
         second = place.command("up", "--port", str(free_port()))
         assert second.returncode == 2

@@ -22,6 +22,11 @@ expect.set_options(timeout=20_000)
 
 
 @pytest.fixture(scope="module")
+def platform(web_platform: Platform) -> Platform:
+    return web_platform
+
+
+@pytest.fixture(scope="module")
 def browser(admin: Account) -> Iterator[Browser]:
     _ = admin  # made in a browser of its own, which must be closed before this one
     with chromium() as browser:
