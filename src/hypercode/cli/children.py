@@ -5,7 +5,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,8 +85,8 @@ class Starter:
         self._pids: dict[int, asyncio.Future[int]] = {}
         self._ends: dict[int, asyncio.Future[int]] = {}
 
-    async def open(self) -> None:
-        """Begin to load the fork server's code; children can be ordered at once, and start when it is loaded."""
+    async def open(self, commands: Sequence[str]) -> None:
+        """Begin to load the code of these commands in the fork server; children can be ordered at once, and start when it is loaded."""
         if sys.platform != "linux":
             return
         with (self._logs / "forkserver.log").open("ab") as log:
@@ -95,6 +95,7 @@ class Starter:
                 "-m",
                 "hypercode",
                 "forkserver",
+                *commands,
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=log,

@@ -23,13 +23,12 @@ from setproctitle import setproctitle
 
 from hypercode.cli.__main__ import main
 
-PRELOADED = ("sandboxd", "tools", "verifier", "worker", "gateway", "migrate")
 PR_SET_PDEATHSIG = 1
 
 
-def forkserver() -> None:
-    """Serve forks on standard input until it ends; then every child is told to stop."""
-    for name in PRELOADED:
+def forkserver(commands: list[str]) -> None:
+    """Load these commands, then serve forks on standard input until it ends; then every child is told to stop."""
+    for name in commands:
         importlib.import_module(f"hypercode.cli.{name}")
     # It finds the place of the title once, while the first environment still stands there.
     setproctitle("hypercode forkserver")

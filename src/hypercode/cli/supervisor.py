@@ -94,7 +94,7 @@ class Supervisor:
         self._make_directories()
         self._take_lock()
         ensure_keys(self._settings.keys_dir)
-        await self._starter.open()
+        await self._starter.open([spec.name for spec in self._specs()])
         self.database_url = await asyncio.to_thread(self._start_database)
         await self._migrate()
         specs = self._specs()
