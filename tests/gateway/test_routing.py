@@ -2,7 +2,8 @@
 
 import pytest
 
-from hypercode.gateway.routing import RoutingChoice, route
+from hypercode.domain.task import RoutingChoice
+from hypercode.gateway.routing import route
 
 LIST = "Please:\n- add a login page\n- migrate the database\n- write the docs\n"
 LONG_PLAN = "Plan the new billing system. " + "It must also handle refunds well. " * 20

@@ -10,7 +10,8 @@ from biscuit_auth import KeyPair, PrivateKey
 from sqlalchemy import func, select, text
 
 from hypercode.domain.run import RunStatus
-from hypercode.gateway.acceptance import NewTask, accept_task, read_grant_key
+from hypercode.domain.task import NewTask
+from hypercode.gateway.acceptance import accept_task, read_grant_key
 from hypercode.policy import grants
 from hypercode.settings import Settings
 from hypercode.store.database import Database

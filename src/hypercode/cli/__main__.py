@@ -17,7 +17,7 @@ COMMANDS = {
     "up": "Start the whole platform on this machine.",
     "doctor": "Say what works on this machine, and what to do about the rest.",
     "verify": "Check the signature of an attestation and say what it states.",
-    "admin": "Reset the admin account.",
+    "admin": "The first admin, and forgotten passwords.",
     "purge": "Remove everything this platform keeps on this machine.",
     "gateway": "Run the gateway process.",
     "worker": "Run a worker process.",

@@ -1,25 +1,58 @@
 """``hypercode admin``: for whoever holds the machine."""
 
 import asyncio
+import os
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from sqlalchemy import delete
 
+from hypercode.cli.environment import database_url, process_settings
 from hypercode.cli.supervisor import attached
 from hypercode.domain.errors import InvalidArgument, NotFound
 from hypercode.gateway.passwords import MIN_LENGTH, hash_password
 from hypercode.settings import Settings
 from hypercode.store.database import Database
 from hypercode.store.tables import UserSessionRow
-from hypercode.store.users import find_user_by_email
+from hypercode.store.users import ensure_setup_token, find_user_by_email
 
-admin = typer.Typer(help="Reset an account's password.", no_args_is_help=True, rich_markup_mode=None)
+admin = typer.Typer(
+    help="The first admin, and forgotten passwords.", no_args_is_help=True, rich_markup_mode=None
+)
 
 
 @admin.callback()
 def group() -> None:
     """Commands for whoever holds this machine; they need no sign-in."""
+
+
+@admin.command(name="setup-token")
+def setup_token(
+    out: Annotated[
+        Path | None, typer.Option(help="Write the token to this new file, that only you can read.")
+    ] = None,
+) -> None:
+    """Make a fresh one-time token for the first admin, for /login#token=…; the one before ends.
+
+    Reads HYPERCODE_DATABASE_URL; says so when an admin exists already. `hypercode up` does this by itself.
+    """
+    token = asyncio.run(_setup_token(database_url(process_settings())))
+    if token is None:
+        typer.echo("There is an admin already; no token was made.", err=True)
+    elif out is None:
+        typer.echo(token)
+    else:
+        with os.fdopen(os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(token)
+
+
+async def _setup_token(url: str) -> str | None:
+    database = Database(url)
+    async with database.transaction() as session:
+        token = await ensure_setup_token(session)
+    await database.dispose()
+    return token
 
 
 @admin.command()

@@ -6,7 +6,7 @@ import socket
 import uvicorn
 
 from hypercode.cli.environment import database_url, process_settings
-from hypercode.domain.errors import Conflict
+from hypercode.cli.listener import bind
 from hypercode.gateway.app import create_app
 from hypercode.settings import Settings
 from hypercode.store.database import Database
@@ -36,19 +36,3 @@ async def serve(settings: Settings, database: Database) -> None:
         timeout_graceful_shutdown=3,
     )
     await uvicorn.Server(config).serve(sockets=[listener, local])
-
-
-def bind(settings: Settings) -> socket.socket:
-    """Take the TCP port; raises Conflict when another program has it."""
-    host, port = settings.gateway.host, settings.gateway.port
-    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-    except OSError as error:
-        listener.close()
-        raise Conflict(
-            f"Port {port} on {host} can't be used: {error.strerror}.",
-            hint=f"Stop the program that uses it, or choose another: hypercode up --port {port + 1}",
-        ) from error
-    return listener

@@ -1,7 +1,7 @@
 """``hypercode run``: one task from the terminal, with or without a running platform."""
 
 import asyncio
-import json
+import importlib
 import signal
 import sys
 from pathlib import Path
@@ -11,22 +11,13 @@ import typer
 from pydantic import ValidationError
 
 from hypercode.cli.show import Show, shows
-from hypercode.cli.supervisor import State, attached
+from hypercode.cli.supervisor import attached
 from hypercode.domain.attestation import Grade
 from hypercode.domain.budget import Budget
 from hypercode.domain.errors import HyperCodeError, InvalidArgument
-from hypercode.domain.event import Event, RunFinished
-from hypercode.domain.project import SourceKind
-from hypercode.events.live import LiveEvents
-from hypercode.events.live_notify import NotifyWakeUps
-from hypercode.events.log import RUN_EVENTS_CHANNEL
-from hypercode.gateway.acceptance import NewTask, accept_task, read_grant_key
+from hypercode.domain.event import RunFinished
+from hypercode.domain.task import NewTask
 from hypercode.settings import Settings
-from hypercode.store.artifacts import ArtifactStore, get_artifact
-from hypercode.store.database import Database
-from hypercode.store.projects import ensure_project
-from hypercode.store.runs import request_cancel
-from hypercode.store.users import ensure_local_user
 from hypercode.telemetry.logging import configure_logging
 
 VERIFIED, BELOW_GRADE, USAGE, REFUSED, BUDGET, PLATFORM, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
@@ -78,7 +69,7 @@ def run(  # noqa: PLR0913 - the options of a command
             budget=_budget(max_turns, max_tokens, budget, max_time), include_dirty=include_dirty,
             routing="architect" if plan else "auto",
         )  # fmt: skip
-        code = asyncio.run(_Session(Settings(), _checked_repo(repo), show).work(request, patch_out))
+        code = asyncio.run(_work(_checked_repo(repo), request, show, patch_out))
     except HyperCodeError as error:
         show.failed(error)
         code = EXIT_BY_CODE.get(error.code, PLATFORM)
@@ -118,88 +109,30 @@ def _absolute_script(model: str | None) -> str | None:
     return f"scripted:{path.resolve()}"
 
 
-class _Session:
-    """One ``hypercode run``: the platform it uses, the task it hands in, the events it follows."""
+async def _work(repo: Path, request: NewTask, show: Show, patch_out: Path | None) -> int:
+    """Start or find a platform, hand the task in, follow it to its end."""
+    interrupted = asyncio.Event()
+    settings = Settings()
+    # The handler stands before anything is started: an early Ctrl-C must stop all of it again.
+    main = asyncio.current_task()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, _interrupt, main, interrupted)
+    # The database's libraries load beside the fork server's own, on the other core.
+    loading = asyncio.create_task(asyncio.to_thread(importlib.import_module, "hypercode.cli.submission"))
+    try:
+        async with attached(settings, show.say) as platform:
+            submission = (await loading).Submission(settings, repo, show, interrupted)
+            return _exit_code(await submission.follow(platform.database_url, request, patch_out))
+    except asyncio.CancelledError:
+        if interrupted.is_set():
+            return INTERRUPTED
+        raise
 
-    def __init__(self, settings: Settings, repo: Path, show: Show) -> None:
-        self._settings = settings
-        self._repo = repo
-        self._show = show
-        self._interrupted = False
 
-    async def work(self, request: NewTask, patch_out: Path | None) -> int:
-        # The handler stands before anything is started: an early Ctrl-C must stop all of it again.
-        main = asyncio.current_task()
-        loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGINT, self._interrupt, main)
-        loop.add_signal_handler(signal.SIGTERM, self._interrupt, main)
-        try:
-            async with attached(self._settings, self._show.say) as platform:
-                return await self._follow(platform, request, patch_out)
-        except asyncio.CancelledError:
-            if self._interrupted:
-                return INTERRUPTED
-            raise
-
-    def _interrupt(self, main: asyncio.Task[Any] | None) -> None:
-        self._interrupted = True
-        if main is not None:
-            main.cancel()
-
-    async def _follow(self, platform: State, request: NewTask, patch_out: Path | None) -> int:
-        database = Database(platform.database_url)
-        try:
-            run_id = await self._hand_in(database, request)
-            async with LiveEvents(database, NotifyWakeUps(platform.database_url, RUN_EVENTS_CHANNEL)) as live:
-                finished = await self._watch(database, live, run_id)
-            return await self._conclude(database, finished, patch_out)
-        finally:
-            await database.dispose()
-
-    async def _hand_in(self, database: Database, request: NewTask) -> str:
-        async with database.transaction() as session:
-            user = await ensure_local_user(session)
-            project = await ensure_project(
-                session, user.organisation_id, source_kind=SourceKind.LOCAL_PATH, source=str(self._repo),
-                name=self._repo.name or "root",
-            )  # fmt: skip
-            asked = request.model_copy(update={"project_id": project.id})
-            accepted = await accept_task(session, read_grant_key(self._settings.keys_dir), user, asked)
-        return accepted.run_id
-
-    async def _watch(self, database: Database, live: LiveEvents, run_id: str) -> Event:
-        """Show events until the last one; Ctrl-C cancels the run and still waits for its last words."""
-        after = 0
-        while True:
-            try:
-                async for event in live.subscribe(run_id, after):
-                    after = event.seq
-                    if event.type == RunFinished.type:
-                        return event
-                    self._show.event(event)
-            except asyncio.CancelledError:
-                if not self._interrupted:
-                    raise
-                self._show.say("Cancelling; the diff so far is kept")
-                async with database.transaction() as session:
-                    await request_cancel(session, run_id)
-
-    async def _conclude(self, database: Database, finished: Event, patch_out: Path | None) -> int:
-        payload = RunFinished.model_validate(finished.payload)
-        artifacts = ArtifactStore(self._settings.artifacts_dir)
-        async with database.transaction() as session:
-            diff = artifacts.read(await get_artifact(session, payload.diff)) if payload.diff else b""
-            attestation = (
-                artifacts.read(await get_artifact(session, payload.attestation))
-                if payload.attestation
-                else b""
-            )
-        if patch_out is not None:
-            patch_out.write_bytes(diff)
-        self._show.finished(
-            finished, payload, diff.decode(errors="replace"), json.loads(attestation) if attestation else None
-        )
-        return _exit_code(payload)
+def _interrupt(main: asyncio.Task[Any] | None, interrupted: asyncio.Event) -> None:
+    interrupted.set()
+    if main is not None:
+        main.cancel()
 
 
 def _exit_code(payload: RunFinished) -> int:

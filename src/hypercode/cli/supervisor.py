@@ -6,7 +6,7 @@ import json
 import os
 import time
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
 from io import TextIOWrapper
 from pathlib import Path
@@ -20,12 +20,12 @@ from hypercode.domain.errors import Conflict, Unavailable
 from hypercode.settings import Settings
 from hypercode.store import embedded
 from hypercode.store.embedded import EmbeddedPostgres
-from hypercode.store.schema import is_current
 
 logger = structlog.get_logger(__name__)
 Say = Callable[[str], None]
 QUICK_DEATH_S = 5.0
 QUICK_DEATHS = 5
+QUICK_MIGRATION_S = 1.0
 EXECUTOR_ID = "embedded"
 
 
@@ -94,7 +94,9 @@ class Supervisor:
         self._make_directories()
         self._take_lock()
         ensure_keys(self._settings.keys_dir)
-        await self._starter.open([spec.name for spec in self._specs()])
+        await self._starter.open(
+            ["migrate", *(["admin"] if self._gateway else []), *(s.name for s in self._specs())]
+        )
         self.database_url = await asyncio.to_thread(self._start_database)
         await self._migrate()
         specs = self._specs()
@@ -154,15 +156,34 @@ class Supervisor:
 
     async def _migrate(self) -> None:
         """Bring the database to this version, in a process of its own: its libraries are needed nowhere else."""
-        if await asyncio.to_thread(is_current, self.database_url):
-            return
-        self._say("Preparing the database")
         child = await self._starter.start(ChildSpec("migrate", ("migrate",)), self._environment())
+        with suppress(TimeoutError):
+            # Nearly always there is nothing to do; what takes longer is worth a word.
+            await asyncio.wait_for(asyncio.shield(child.ended), QUICK_MIGRATION_S)
+        if not child.ended.done():
+            self._say("Preparing the database")
         if await child.ended != 0:
             raise Unavailable(
                 f"The database can't be brought to this version: {child.last_words()}",
                 hint=f"See {child.log}.",
             )
+
+    async def setup_token(self) -> str | None:
+        """A fresh one-time token for the first admin; None when there is one already."""
+        path = self._settings.runtime_dir / "setup-token"
+        path.unlink(missing_ok=True)
+        child = await self._starter.start(
+            ChildSpec("admin", ("admin", "setup-token", "--out", str(path))), self._environment()
+        )
+        if await child.ended != 0:
+            raise Unavailable(
+                f"The first-run link can't be made: {child.last_words()}", hint=f"See {child.log}."
+            )
+        if not path.exists():
+            return None
+        token = path.read_text()
+        path.unlink()
+        return token
 
     @property
     def _logs(self) -> Path:

@@ -8,12 +8,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from hypercode.cli.gateway import bind
+from hypercode.cli.listener import bind
 from hypercode.cli.supervisor import Supervisor
 from hypercode.domain.errors import Unavailable
 from hypercode.settings import Settings
-from hypercode.store.database import Database
-from hypercode.store.users import ensure_setup_token
 from hypercode.telemetry.logging import configure_logging
 
 
@@ -62,7 +60,7 @@ async def _serve(settings: Settings, console: Console) -> None:
         console.print(f"[dim]{text}[/dim]")
 
     async with Supervisor(settings, gateway=True, say=say) as supervisor:
-        await _announce(settings, supervisor.database_url, console)
+        _announce(settings, await supervisor.setup_token(), console)
         stopped = asyncio.create_task(stop.wait())
         await asyncio.wait({stopped, supervisor.failed}, return_when=asyncio.FIRST_COMPLETED)
         if supervisor.failed.done():
@@ -71,11 +69,7 @@ async def _serve(settings: Settings, console: Console) -> None:
     say("Stopped. Runs that were under way go on at the next start.")
 
 
-async def _announce(settings: Settings, database_url: str, console: Console) -> None:
-    database = Database(database_url)
-    async with database.transaction() as session:
-        token = await ensure_setup_token(session)
-    await database.dispose()
+def _announce(settings: Settings, token: str | None, console: Console) -> None:
     url = f"http://{'localhost' if settings.gateway.host == '127.0.0.1' else settings.gateway.host}:{settings.gateway.port}"
     console.print(
         f"HyperCode is ready at [bold]{url}[/bold]   (single-user mode, data in {settings.data_dir})"

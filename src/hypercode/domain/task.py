@@ -1,12 +1,17 @@
 """A task: what the user asks for."""
 
+import shlex
 from datetime import datetime
 from enum import StrEnum
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from hypercode.domain.attestation import Grade
 from hypercode.domain.budget import Budget
+from hypercode.domain.fields import Storable
+
+RoutingChoice = Literal["auto", "coder", "architect"]
 
 
 class Routing(StrEnum):
@@ -14,6 +19,36 @@ class Routing(StrEnum):
 
     CODER = "coder"
     ARCHITECT = "architect"
+
+
+def _argv_text(check: str) -> str:
+    try:
+        argv = shlex.split(check)
+    except ValueError as error:
+        raise ValueError(f"the check {check!r} can't be split into words: {error}") from None
+    if not argv:
+        raise ValueError("a check is empty")
+    return check
+
+
+CheckText = Annotated[str, StringConstraints(max_length=2000), Storable, AfterValidator(_argv_text)]
+
+
+class NewTask(BaseModel):
+    """What a person asks for. ``checks`` are commands without a shell; empty means: detect them."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    project_id: str
+    prompt: Annotated[
+        str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100_000), Storable
+    ]
+    model: Annotated[str, StringConstraints(max_length=300), Storable] | None = None
+    routing: RoutingChoice = "auto"
+    checks: Annotated[list[CheckText], Field(max_length=20)] = Field(default_factory=list[str])
+    require: Grade = Grade.FIXED
+    budget: Budget = Field(default_factory=Budget)
+    include_dirty: bool = False
 
 
 class Task(BaseModel):

@@ -4,26 +4,22 @@ transaction. Shared by the API and ``hypercode run``; knows no HTTP.
 
 import hashlib
 import re
-import shlex
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from hypercode.domain.attestation import Grade
 from hypercode.domain.budget import Budget
 from hypercode.domain.errors import Conflict, InvalidArgument, PermissionDenied, Unavailable
 from hypercode.domain.event import RunQueued
 from hypercode.domain.grant import Grant
 from hypercode.domain.ids import new_id
 from hypercode.domain.role import AgentRole, PersonRole
-from hypercode.domain.task import Routing
+from hypercode.domain.task import NewTask, Routing
 from hypercode.events import log
-from hypercode.gateway.fields import Storable
-from hypercode.gateway.routing import Route, RoutingChoice, route
+from hypercode.gateway.routing import Route, route
 from hypercode.policy import grants
 from hypercode.store.models import announced_models, default_model
 from hypercode.store.projects import get_project
@@ -39,36 +35,6 @@ MODEL_HINT = (
     "Use builtin/repair, openai:NAME, anthropic:NAME, google:NAME, ollama:NAME, openai-compatible:NAME "
     "or scripted:FILE."
 )
-
-
-def _argv_text(check: str) -> str:
-    try:
-        argv = shlex.split(check)
-    except ValueError as error:
-        raise ValueError(f"the check {check!r} can't be split into words: {error}") from None
-    if not argv:
-        raise ValueError("a check is empty")
-    return check
-
-
-CheckText = Annotated[str, StringConstraints(max_length=2000), Storable, AfterValidator(_argv_text)]
-
-
-class NewTask(BaseModel):
-    """What a person asks for. ``checks`` are commands without a shell; empty means: detect them."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    project_id: str
-    prompt: Annotated[
-        str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100_000), Storable
-    ]
-    model: Annotated[str, StringConstraints(max_length=300), Storable] | None = None
-    routing: RoutingChoice = "auto"
-    checks: Annotated[list[CheckText], Field(max_length=20)] = Field(default_factory=list[str])
-    require: Grade = Grade.FIXED
-    budget: Budget = Field(default_factory=Budget)
-    include_dirty: bool = False
 
 
 class Accepted(BaseModel):

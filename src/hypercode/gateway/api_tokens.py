@@ -5,8 +5,8 @@ from datetime import datetime
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict
 
+from hypercode.domain.fields import Name
 from hypercode.gateway.deps import CurrentCaller, DbSession
-from hypercode.gateway.fields import Name
 from hypercode.store import api_tokens
 from hypercode.store.tables import ApiTokenRow
 

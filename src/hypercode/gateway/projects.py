@@ -6,10 +6,10 @@ from typing import Annotated
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
+from hypercode.domain.fields import Name, Storable
 from hypercode.domain.project import EnvironmentSettings, Project, SourceKind
 from hypercode.gateway.auth import Caller
 from hypercode.gateway.deps import AppParts, CurrentCaller, DbSession, Parts, require_admin
-from hypercode.gateway.fields import Name, Storable
 from hypercode.gateway.sources import git_source, local_source
 from hypercode.store import projects
 

@@ -2,12 +2,10 @@
 
 import re
 from dataclasses import dataclass
-from typing import Literal
 
 from hypercode.domain.model import BUILTIN_REPAIR
 from hypercode.domain.role import AgentRole
-
-RoutingChoice = Literal["auto", "coder", "architect"]
+from hypercode.domain.task import RoutingChoice
 
 LONG_PROMPT = 600
 GOALS_FOR_A_PLAN = 3

@@ -11,8 +11,8 @@ from pydantic import BaseModel
 from hypercode.domain.errors import InvalidArgument
 from hypercode.domain.project import Project
 from hypercode.domain.run import Run, RunStatus
-from hypercode.domain.task import Task
-from hypercode.gateway.acceptance import Accepted, NewTask, accept_task, read_grant_key
+from hypercode.domain.task import NewTask, Task
+from hypercode.gateway.acceptance import Accepted, accept_task, read_grant_key
 from hypercode.gateway.deps import AppParts, CurrentCaller, DbSession
 from hypercode.store import projects, runs, tasks
 from hypercode.store.tables import TaskRow

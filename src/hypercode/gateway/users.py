@@ -7,10 +7,10 @@ from fastapi import APIRouter, Request, Response
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
 from hypercode.domain.errors import Unauthenticated
+from hypercode.domain.fields import Name
 from hypercode.domain.user import User
 from hypercode.gateway.auth import COOKIE, clear_cookie, require_same_origin, set_cookie
 from hypercode.gateway.deps import AppParts, CurrentCaller, DbSession
-from hypercode.gateway.fields import Name
 from hypercode.gateway.passwords import MAX_LENGTH, MIN_LENGTH, hash_password, password_matches
 from hypercode.store import users
 from hypercode.store.tables import UserRow

@@ -17,6 +17,7 @@ from typing import Any, Callable, Dict, Iterator, List, Optional, Protocol, Set,
 
 import pytest
 
+from .raised import frames_of, last_words
 from .swap import LiveFunctions, Undo, clear_caches, restore
 from .tracing import FileFilter, line_tracer
 from .trial import Emitter, Limits, Outcome, limit_cpu, run_in_child
@@ -279,13 +280,17 @@ class ServePlugin:
         """Keep the first error of the test: its type, message and the project's own frames."""
         if self._brief or self._detail or call.excinfo is None or call.when == "collect":
             return
-        frames = traceback.extract_tb(call.excinfo.tb)[-MAX_FRAMES:]
-        places = [(self._files.relative(f.filename), f.lineno) for f in frames]
         crash = getattr(getattr(report, "longrepr", None), "reprcrash", None)
         message = crash.message if crash is not None else str(call.excinfo.value)
+        kept = [(f.filename, f.lineno or 0) for f in traceback.extract_tb(call.excinfo.tb)]
+        frames = frames_of(kept, message)[-MAX_FRAMES:]
+        places = [(self._files.relative(path), line) for path, line in frames]
+        kind = type(call.excinfo.value).__name__
         self._detail = {
-            "type": type(call.excinfo.value).__name__,
+            "type": kind,
             "message": message[:MAX_MESSAGE],
             "frames": [[path, line] for path, line in places if path],
+            "raised": [self._relative(frames[-1][0]), frames[-1][1]] if frames else [],
+            "words": last_words(kind, message),
             "phase": call.when,
         }

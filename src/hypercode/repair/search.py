@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Optional, Set, Tuple
 
+from .apart import apart, notes
 from .baseline import Baseline, Measurer, select
 from .client import Collection, Swap, TestServer
 from .compiling import compiled, swap_key
@@ -27,6 +28,8 @@ PROGRESS_EVERY_S = 0.5
 BASELINE_SHARE, BASELINE_AFTER_FAILURE, TRACE_SHARE = 0.45, 0.25, 0.12
 VALIDATION_SHARE = 0.2
 SINGLE_SHARE = 0.65
+# What is kept of the budget for fixes of some of the failing tests, when no edit fixes them all.
+PART_SHARE = 0.15
 MAX_WEIGHED = 20
 MAX_LATE = 20
 
@@ -49,7 +52,8 @@ class _State:
     reported_at: float = 0.0
     seen: Set[Any] = field(default_factory=set[Any])
     seeds: List[Seed] = field(default_factory=list[Seed])
-    partial: List[Tuple[Trial, List[int]]] = field(default_factory=list[tuple[Trial, list[int]]])
+    reached: List[Tuple[Trial, List[int]]] = field(default_factory=list[tuple[Trial, list[int]]])
+    leads: List[Tuple[Trial, int]] = field(default_factory=list[tuple[Trial, int]])
     late: List[Trial] = field(default_factory=list[Trial])
 
 
@@ -92,7 +96,7 @@ class Search:
             return self.result("none", "The failing tests could not be traced.")
         self._search()
         if not self._patches:
-            self._settle_for_part()
+            self._settle_for_some()
         self._validate()
         return self._finish()
 
@@ -147,6 +151,7 @@ class Search:
         ids = [tests[test].id for test in suite.failing]
         details = [self._baseline.details[t] for t in suite.failing if t in self._baseline.details]
         self._evidence = gather(self._options.root, ids, details)
+        suite.apart = apart(self._baseline, tests)
 
     def _small_files_first(self, done: Set[int]) -> List[int]:
         """The other tests, file by file: of a long suite at least some of most files is seen."""
@@ -156,7 +161,11 @@ class Search:
         return sorted(rest, key=lambda index: (sizes[tests[index].file], tests[index].file, index))
 
     def _search(self) -> None:
-        """Single edits, then those that ran out of time, then second edits on partial fixes."""
+        """Single edits, then those that ran out of time, then second edits on partial fixes.
+
+        An edit that fixes all tests which reach it comes before second edits: what else fails
+        has another cause, or runs the code in a process of its own.
+        """
         suite = self._baseline.suite
         self._validator = Validator(self._server, suite, self._deadline)
         scores = suspiciousness(suite.coverage, set(suite.failing), self._evidence)
@@ -168,7 +177,9 @@ class Search:
         self._try_all(self._fresh(candidates), patient=False)
         late, self._state.late = self._state.late[:MAX_LATE], []
         self._try_all(iter(late), patient=True)
-        self._until = self._options.budget_s
+        if not self._patches:
+            self._settle_for_reached()
+        self._until = self._options.budget_s * (1 - PART_SHARE if self._state.leads else 1)
         if self._patches or self._enough():
             return
         seeds = best_seeds([self._weighed(seed) for seed in best_seeds(self._state.seeds)])
@@ -176,7 +187,9 @@ class Search:
         self._try_all(self._fresh(second), patient=False)
 
     def _weighed(self, seed: Seed) -> Seed:
-        """The seed with the passing tests it breaks taken off its gain."""
+        """The seed with the passing tests it breaks taken off its gain, while there is time."""
+        if self._enough():
+            return seed
         swap = compiled(seed.candidate)
         place = (seed.candidate.source.path, seed.candidate.change.line)
         near = self._validator.near(place)[:MAX_WEIGHED]
@@ -220,6 +233,8 @@ class Search:
         if verdict.late and not patient:
             self._state.late.append(trial)
         required = self._required(candidate)
+        if verdict.fixed:
+            self._state.leads.append((trial, len(verdict.fixed)))
         probes = set(self._validator.probes)
         asked = probes & set(required)
         if not verdict.fixed or not asked <= set(verdict.fixed):
@@ -232,7 +247,7 @@ class Search:
         if candidate.base is None:
             self._state.seeds.append(Seed(candidate, len(verdict.fixed)))
             if len(required) < len(failing):
-                self._state.partial.append((trial, required))
+                self._state.reached.append((trial, required))
 
     def _required(self, candidate: Candidate) -> List[int]:
         """Failing tests that run the function which the candidate changes first."""
@@ -244,12 +259,12 @@ class Search:
         last = first.unit.node.end_lineno or first.unit.first_line
         return self._validator.required(first.source.path, first.unit.first_line, last)
 
-    def _accept(self, trial: Trial, fixed: List[int]) -> bool:
-        """Keep the candidate when the given failing tests pass and no other test breaks."""
+    def _accept(self, trial: Trial, fixed: List[int], seen: bool = False) -> bool:
+        """Keep the candidate when the given failing tests pass (`seen`: they did) and no other breaks."""
         candidate, swap = trial
         suite = self._baseline.suite
         near = self._validator.near((candidate.source.path, candidate.change.line))
-        if not self._validator.holds(swap, [*fixed, *near]):
+        if not self._validator.holds(swap, near if seen else [*fixed, *near]):
             return False
         rest = [test for test in suite.passing if test not in set(near)]
         quick = suite.duration(rest) < 0.1 * self._options.budget_s
@@ -259,21 +274,29 @@ class Search:
         self._patches.append(Patch(candidate, swap, value, fixed, self.elapsed(), complete=quick))
         return True
 
-    def _settle_for_part(self) -> None:
+    def _settle_for_reached(self) -> None:
         """With no patch for all failing tests: one for all those that run what it changes."""
-        ranked = sorted(self._state.partial, key=lambda each: each[0][0].priority)
-        for trial, required in ranked[: 4 * self._options.max_patches]:
-            if self.elapsed() > self._options.budget_s or self._patches_full():
+        self._settle(sorted(self._state.reached, key=lambda each: each[0][0].priority))
+
+    def _settle_for_some(self) -> None:
+        """The last resort: an edit that fixes at least one failing test and breaks none."""
+        ranked = sorted(self._state.leads, key=lambda each: (-each[1], each[0][0].priority))
+        self._settle([(trial, []) for trial, _ in ranked])
+
+    def _settle(self, ranked: List[Tuple[Trial, List[int]]]) -> None:
+        for position, (trial, required) in enumerate(ranked[: 4 * self._options.max_patches]):
+            late = self.elapsed() > self._options.budget_s
+            if self._patches_full() or (late and (position or self._patches)):
                 return
             fixed = self._validator.fixed(trial[1])
-            if set(required) <= set(fixed):
-                self._accept(trial, fixed)
+            if fixed and set(required) <= set(fixed):
+                self._accept(trial, fixed, seen=True)
 
     def _patches_full(self) -> bool:
         return len(self._patches) >= self._options.max_patches
 
     def _validate(self) -> None:
-        self._patches.sort(key=lambda patch: -patch.score)
+        self._patches.sort(key=lambda patch: (-len(patch.fixed), -patch.score))
         suite = self._baseline.suite
         kept: List[Patch] = []
         for patch in self._patches:
@@ -300,10 +323,14 @@ class Search:
         edits = "1 small edit makes" if count == 1 else f"{count} small edits make"
         if fixed < failing:
             return (
-                f"{edits} {fixed} of {failing} failing tests pass; the others stay as they are: "
-                "another cause, or code run in a process of their own."
+                f"{edits} some of the {failing} failing tests pass ({fixed} at most), and no other test fail; "
+                "the rest may have another cause, or run the code in a process of their own."
             )
         return f"{edits} the failing {'test' if failing == 1 else 'tests'} pass."
+
+    def _unfixed(self) -> List[int]:
+        fixed = set(self._patches[0].fixed) if self._patches else set[int]()
+        return [test for test in self._baseline.suite.failing if test not in fixed]
 
     def result(self, status: str, message: str) -> Dict[str, Any]:
         """The last record. `cpu_s` counts this process and all test processes."""
@@ -320,6 +347,7 @@ class Search:
             "cpu_s": round(cpu, 3),
             "patches": [describe(patch, suite, tests) for patch in self._patches],
             "message": message,
+            "notes": notes(self._unfixed(), self._baseline, tests),
         }
 
     def _progress(self, phase: str, message: str, force: bool = False) -> None:

@@ -23,11 +23,16 @@ MAX_KILLERS = 8
 
 @dataclass
 class Suite:
-    """What is known about the tests without any patch. Indexes are those of the collection."""
+    """What is known about the tests without any patch. Indexes are those of the collection.
+
+    `apart` are failing tests that the product's code may have no part in: no line of it was seen to
+    run, or the error was raised in the test's own file.
+    """
 
     size: int
     failing: List[int] = field(default_factory=list[int])
     tolerated: Set[int] = field(default_factory=set[int])
+    apart: Set[int] = field(default_factory=set[int])
     passing: List[int] = field(default_factory=list[int])
     seconds: Dict[int, float] = field(default_factory=dict[int, float])
     coverage: Dict[int, Set[Place]] = field(default_factory=dict[int, set[Place]])
@@ -56,8 +61,11 @@ class Validator:
         self._server = server
         self._suite = suite
         self._canary = min(suite.passing, key=lambda test: suite.seconds.get(test, 1e9), default=None)
-        # With many failing tests the quickest ones judge first; `holds` runs them all.
-        self.probes = sorted(suite.failing, key=lambda test: suite.seconds.get(test, 0.0))
+        # With many failing tests the quickest ones judge first; `holds` runs them all. What may have
+        # another cause judges last, since one test that no edit can turn green would hide the fix.
+        self.probes = sorted(
+            suite.failing, key=lambda test: (test in suite.apart, suite.seconds.get(test, 0.0))
+        )
         if len(self.probes) > MAX_FAILING_EACH:
             self.probes = self.probes[:MAX_PROBES]
         seconds = suite.duration(self.probes)

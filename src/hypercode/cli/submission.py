@@ -1,0 +1,85 @@
+"""One task handed in from the terminal: accepted, followed to its last event, its results shown."""
+
+import asyncio
+import json
+from pathlib import Path
+
+from hypercode.cli.show import Show
+from hypercode.domain.event import Event, RunFinished
+from hypercode.domain.project import SourceKind
+from hypercode.domain.task import NewTask
+from hypercode.events.live import LiveEvents
+from hypercode.events.live_notify import NotifyWakeUps
+from hypercode.events.log import RUN_EVENTS_CHANNEL
+from hypercode.gateway.acceptance import accept_task, read_grant_key
+from hypercode.settings import Settings
+from hypercode.store.artifacts import ArtifactStore, get_artifact
+from hypercode.store.database import Database
+from hypercode.store.projects import ensure_project
+from hypercode.store.runs import request_cancel
+from hypercode.store.users import ensure_local_user
+
+
+class Submission:
+    """``interrupted`` says that a person pressed Ctrl-C: then a cancelled wait means that the run is to be cancelled."""
+
+    def __init__(self, settings: Settings, repo: Path, show: Show, interrupted: asyncio.Event) -> None:
+        self._settings = settings
+        self._repo = repo
+        self._show = show
+        self._interrupted = interrupted
+
+    async def follow(self, database_url: str, request: NewTask, patch_out: Path | None) -> RunFinished:
+        database = Database(database_url)
+        try:
+            run_id = await self._hand_in(database, request)
+            async with LiveEvents(database, NotifyWakeUps(database_url, RUN_EVENTS_CHANNEL)) as live:
+                finished = await self._watch(database, live, run_id)
+            return await self._conclude(database, finished, patch_out)
+        finally:
+            await database.dispose()
+
+    async def _hand_in(self, database: Database, request: NewTask) -> str:
+        async with database.transaction() as session:
+            user = await ensure_local_user(session)
+            project = await ensure_project(
+                session, user.organisation_id, source_kind=SourceKind.LOCAL_PATH, source=str(self._repo),
+                name=self._repo.name or "root",
+            )  # fmt: skip
+            asked = request.model_copy(update={"project_id": project.id})
+            accepted = await accept_task(session, read_grant_key(self._settings.keys_dir), user, asked)
+        return accepted.run_id
+
+    async def _watch(self, database: Database, live: LiveEvents, run_id: str) -> Event:
+        """Show events until the last one; Ctrl-C cancels the run and still waits for its last words."""
+        after = 0
+        while True:
+            try:
+                async for event in live.subscribe(run_id, after):
+                    after = event.seq
+                    if event.type == RunFinished.type:
+                        return event
+                    self._show.event(event)
+            except asyncio.CancelledError:
+                if not self._interrupted.is_set():
+                    raise
+                self._show.say("Cancelling; the diff so far is kept")
+                async with database.transaction() as session:
+                    await request_cancel(session, run_id)
+
+    async def _conclude(self, database: Database, finished: Event, patch_out: Path | None) -> RunFinished:
+        payload = RunFinished.model_validate(finished.payload)
+        artifacts = ArtifactStore(self._settings.artifacts_dir)
+        async with database.transaction() as session:
+            diff = artifacts.read(await get_artifact(session, payload.diff)) if payload.diff else b""
+            attestation = (
+                artifacts.read(await get_artifact(session, payload.attestation))
+                if payload.attestation
+                else b""
+            )
+        if patch_out is not None:
+            patch_out.write_bytes(diff)
+        self._show.finished(
+            finished, payload, diff.decode(errors="replace"), json.loads(attestation) if attestation else None
+        )
+        return payload
