@@ -7,7 +7,8 @@ import pytest
 
 from hypercode.llm.base import Message, ModelReply, ModelRequest, ToolSpec
 from hypercode.llm.builtin import RepairModel
-from hypercode.llm.repair_words import nothing_found
+from hypercode.llm.repair_results import Patch, SearchResult, TestResult
+from hypercode.llm.repair_words import nothing_found, repaired
 
 pytestmark = pytest.mark.anyio
 
@@ -159,3 +160,22 @@ async def test_a_search_without_candidates_does_not_claim_that_edits_were_tried(
     words = nothing_found(None, 0, 3.0, 2)
     assert "I tried nothing" in words
     assert "several edits" not in words
+
+
+async def test_a_partial_fix_names_the_test_that_stays_red_and_why() -> None:
+    red = "test_calc.py::Calc::test_old"
+    note = (
+        f"{red} fails by itself, whatever the product does (test_calc.py:9: AttributeError: no assertEquals)."
+    )
+    first = TestResult.model_validate(
+        {"summary": {"passed": 1, "failed": 2}, "failures": [{"id": "test_calc.py::test_add"}, {"id": red}]}
+    )
+    last = TestResult.model_validate({"summary": {"passed": 2, "failed": 1}, "failures": [{"id": red}]})
+    search = SearchResult(status="none", notes=[note, "test_calc.py::test_add is another."])
+    kept = Patch.model_validate(patch("a + b", "In calc.py: + for -."))
+    words = repaired([(kept, [])], first, last, search, 84, 3.0)
+    assert "1 test that failed passes now, of 2" in words
+    assert f"- {note}" in words
+    assert "is another" not in words
+    assert f'--check "python -m pytest --deselect {red}"' in words
+    assert "whole suite" not in words

@@ -141,7 +141,7 @@ class _Repair:
         if self.phase == "nothing_red":
             return words.nothing_red(self.first)
         if self.kept:
-            return words.repaired(self.kept, self.first, self.best, self.tried, self.elapsed_s)
+            return words.repaired(self.kept, self.first, self.best, self.search, self.tried, self.elapsed_s)
         return words.nothing_found(self.search, self.tried, self.elapsed_s, self.first.red_count)
 
 

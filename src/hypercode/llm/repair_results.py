@@ -92,6 +92,7 @@ class SearchResult(_Read):
     elapsed_s: float = 0.0
     patches: list[Patch] = Field(default_factory=list)
     message: str = ""
+    notes: list[str] = Field(default_factory=list)
 
 
 def read_result(kind: type[ResultT], message: Message) -> ResultT | None:

@@ -1,5 +1,7 @@
 """What ``builtin/repair`` says. It claims no more than the tests showed."""
 
+import shlex
+
 from hypercode.llm.repair_results import Patch, SearchResult, TestResult
 
 START = (
@@ -36,9 +38,10 @@ def nothing_red(result: TestResult) -> str:
 
 def searching(red: list[str], *, again: bool) -> str:
     """Before a search."""
-    named = ", ".join(red[:SHOWN]) + (f" and {len(red) - SHOWN} more" if len(red) > SHOWN else "")
     head = "Still red" if again else "Red"
-    return f"{head}: {named}. I look where the failing tests go and try small edits there, in the sandbox."
+    return (
+        f"{head}: {_named(red)}. I look where the failing tests go and try small edits there, in the sandbox."
+    )
 
 
 def applying(patch: Patch, rivals: int, tried: int) -> str:
@@ -67,16 +70,24 @@ def nothing_found(search: SearchResult | None, tried: int, elapsed_s: float, red
             f"I found no fix. I tried {tried} small edits in {elapsed_s:.1f} s; none turned the "
             f"{_red_tests(red)} green without breaking another. The fault may need several edits at once, or new code."
         )
-    return f"{head} Nothing is changed. {OTHER_WAYS}"
+    known = " ".join(search.notes) if search else ""
+    return " ".join(part for part in (head, known, "Nothing is changed.", OTHER_WAYS) if part)
 
 
 def repaired(
-    kept: list[tuple[Patch, list[Patch]]], first: TestResult, last: TestResult, tried: int, elapsed_s: float
+    kept: list[tuple[Patch, list[Patch]]],
+    first: TestResult,
+    last: TestResult,
+    search: SearchResult | None,
+    tried: int,
+    elapsed_s: float,
 ) -> str:
     """What was changed, what it showed, what else would have passed, and how sure that is."""
     parts = [f"{_edits(len(kept))}, found after {tried} tried in {elapsed_s:.1f} s:"]
     parts += [f"- {patch.explanation or patch.path}" for patch, _ in kept]
     parts.append(_shown(first, last))
+    if last.red:
+        parts += _why_red(last.red, search)
     rivals = [other for _, others in kept for other in others]
     if rivals:
         parts.append(
@@ -92,14 +103,30 @@ def repaired(
     return "\n".join(parts)
 
 
+def _why_red(red: list[str], search: SearchResult | None) -> list[str]:
+    """Which tests stay red, what is known of them, and how the rest can be judged without them."""
+    lines = [f"Still red, before and after: {_named(red)}. So the whole is not proved fixed."]
+    lines += [f"- {note}" for note in (search.notes if search else []) if note.startswith(tuple(red))]
+    if len(red) <= SHOWN:
+        left_out = " ".join(f"--deselect {shlex.quote(test)}" for test in red)
+        lines.append(
+            f"If {'it is' if len(red) == 1 else 'they are'} not part of the task, have the rest judged without: "
+            f'--check "python -m pytest {left_out}"'
+        )
+    return lines
+
+
+def _named(tests: list[str]) -> str:
+    return ", ".join(tests[:SHOWN]) + (f" and {len(tests) - SHOWN} more" if len(tests) > SHOWN else "")
+
+
 def _shown(first: TestResult, last: TestResult) -> str:
     now_green = first.red_count - last.red_count
+    verb = "passes" if now_green == 1 else "pass"
     if last.red_count:
         return (
-            f"{_tests(now_green)} that failed pass now; {_red_tests(last.red_count)} stay red, and I found no "
-            "edit for them."
+            f"{_tests(now_green)} that failed {verb} now, of {first.red_count}; I found no edit for the rest."
         )
-    verb = "passes" if now_green == 1 else "pass"
     return f"{_tests(now_green)} that failed {verb} now, and so does the whole suite ({last.summary.passed} passed)."
 
 

@@ -41,6 +41,6 @@ def describe(patch: Patch, suite: Suite, tests: List[TestCase]) -> Dict[str, Any
         "fixes": [tests[test].id for test in patch.fixed],
         "suite": {
             "passed": len(suite.passing) + len(patch.fixed),
-            "failed": still + len(suite.tolerated),
+            "failed": still + len(suite.tolerated) + len(suite.alone),
         },
     }

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Optional, Set, Tuple
 
-from .apart import apart, notes
+from .apart import alone, apart, notes
 from .baseline import Baseline, Measurer, select
 from .client import Collection, Swap, TestServer
 from .compiling import compiled, swap_key
@@ -118,6 +118,9 @@ class Search:
         return self.result("collect_error", words)
 
     def _nothing_fails(self) -> Dict[str, Any]:
+        if self._baseline.suite.alone:
+            words = "No failing test can be turned green by an edit of the product: each fails by itself."
+            return self.result("none", words)
         if self._collection.errors:
             return self._collect_error()
         words = "No test fails. Add a test that shows the fault, or connect a model."
@@ -142,6 +145,8 @@ class Search:
         if self._options.tests:
             suite.tolerated = set(suite.failing) - set(wanted_failing)
             suite.failing = wanted_failing
+        suite.alone = alone(self._baseline, tests, self._options.root)
+        suite.failing = [test for test in suite.failing if test not in suite.alone]
         if not suite.failing:
             return
         self._server.preload(measurer.result.modules)
@@ -233,8 +238,7 @@ class Search:
         if verdict.late and not patient:
             self._state.late.append(trial)
         required = self._required(candidate)
-        if verdict.fixed:
-            self._state.leads.append((trial, len(verdict.fixed)))
+        self._note_lead(trial, len(set(verdict.fixed) - self._baseline.suite.apart))
         probes = set(self._validator.probes)
         asked = probes & set(required)
         if not verdict.fixed or not asked <= set(verdict.fixed):
@@ -246,18 +250,25 @@ class Search:
             return
         if candidate.base is None:
             self._state.seeds.append(Seed(candidate, len(verdict.fixed)))
-            if len(required) < len(failing):
+            if required and len(required) < len(failing):
                 self._state.reached.append((trial, required))
 
+    def _note_lead(self, trial: Trial, gain: int) -> None:
+        """Keep it for the last resort; of second edits only those that gain more than one edit does."""
+        best = max((known for _, known in self._state.leads), default=0)
+        if gain and (trial[0].base is None or gain > best):
+            self._state.leads.append((trial, gain))
+
     def _required(self, candidate: Candidate) -> List[int]:
-        """Failing tests that run the function which the candidate changes first."""
+        """Failing tests that run the function which the candidate changes first, and not for another cause."""
         first = candidate
         while first.base is not None:
             first = first.base
         if first.unit is None:
             return list(self._baseline.suite.failing)
         last = first.unit.node.end_lineno or first.unit.first_line
-        return self._validator.required(first.source.path, first.unit.first_line, last)
+        reached = self._validator.required(first.source.path, first.unit.first_line, last)
+        return [test for test in reached if test not in self._baseline.suite.apart]
 
     def _accept(self, trial: Trial, fixed: List[int], seen: bool = False) -> bool:
         """Keep the candidate when the given failing tests pass (`seen`: they did) and no other breaks."""
@@ -289,7 +300,7 @@ class Search:
             if self._patches_full() or (late and (position or self._patches)):
                 return
             fixed = self._validator.fixed(trial[1])
-            if fixed and set(required) <= set(fixed):
+            if set(required) <= set(fixed) and set(fixed) - self._baseline.suite.apart:
                 self._accept(trial, fixed, seen=True)
 
     def _patches_full(self) -> bool:
@@ -318,19 +329,20 @@ class Search:
 
     def _found_words(self) -> str:
         failing = len(self._baseline.suite.failing)
-        fixed = max(len(patch.fixed) for patch in self._patches)
+        fixed = len(self._patches[0].fixed)
         count = len(self._patches)
         edits = "1 small edit makes" if count == 1 else f"{count} small edits make"
         if fixed < failing:
             return (
-                f"{edits} some of the {failing} failing tests pass ({fixed} at most), and no other test fail; "
+                f"{edits} some of the {failing} failing tests pass ({fixed} with the best), and no other fail; "
                 "the rest may have another cause, or run the code in a process of their own."
             )
         return f"{edits} the failing {'test' if failing == 1 else 'tests'} pass."
 
     def _unfixed(self) -> List[int]:
         fixed = set(self._patches[0].fixed) if self._patches else set[int]()
-        return [test for test in self._baseline.suite.failing if test not in fixed]
+        suite = self._baseline.suite
+        return [test for test in [*suite.failing, *sorted(suite.alone)] if test not in fixed]
 
     def result(self, status: str, message: str) -> Dict[str, Any]:
         """The last record. `cpu_s` counts this process and all test processes."""
@@ -341,7 +353,7 @@ class Search:
         return {
             "type": "result",
             "status": status,
-            "failing_tests": [tests[test].id for test in suite.failing],
+            "failing_tests": [tests[test].id for test in [*suite.failing, *sorted(suite.alone)]],
             "tried": self._state.tried,
             "elapsed_s": round(self.elapsed(), 3),
             "cpu_s": round(cpu, 3),

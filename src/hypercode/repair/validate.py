@@ -25,13 +25,14 @@ MAX_KILLERS = 8
 class Suite:
     """What is known about the tests without any patch. Indexes are those of the collection.
 
-    `apart` are failing tests that the product's code may have no part in: no line of it was seen to
-    run, or the error was raised in the test's own file.
+    `failing` are those to make pass. `alone` fail by themselves, and are not among them; `apart` are,
+    and may have another cause: no product line was seen to run, or the test's own file raised.
     """
 
     size: int
     failing: List[int] = field(default_factory=list[int])
     tolerated: Set[int] = field(default_factory=set[int])
+    alone: Set[int] = field(default_factory=set[int])
     apart: Set[int] = field(default_factory=set[int])
     passing: List[int] = field(default_factory=list[int])
     seconds: Dict[int, float] = field(default_factory=dict[int, float])

@@ -221,10 +221,11 @@ class _EngineResult(_Reported):
     elapsed_s: float = 0.0
     patches: list[RepairPatch] = Field(default_factory=list, max_length=20)
     message: str = Field(default="", max_length=4000)
+    notes: list[str] = Field(default_factory=list, max_length=20)
 
 
 class Repaired(Closed):
-    """Ranked patches, the best first; none of them is applied."""
+    """Ranked patches, the best first; none of them is applied. ``notes``: what is known of tests that stay red."""
 
     status: str
     failing_tests: list[str]
@@ -232,6 +233,7 @@ class Repaired(Closed):
     elapsed_s: float
     patches: list[RepairPatch]
     message: str
+    notes: list[str]
     truncated: bool
 
 
@@ -286,13 +288,15 @@ def _repaired(found: _EngineResult) -> Repaired:
         elapsed_s=found.elapsed_s,
         patches=kept,
         message=found.message,
+        notes=[note[:1500] for note in found.notes],
         truncated=len(kept) < len(found.patches) or len(found.failing_tests) > 100,
     )
 
 
 def _patch_words(result: Repaired) -> str:
     lines = [
-        f"{result.status}: {result.tried} candidates tried in {result.elapsed_s:.1f} s. {result.message}"
+        f"{result.status}: {result.tried} candidates tried in {result.elapsed_s:.1f} s. {result.message}",
+        *result.notes,
     ]
     for rank, patch in enumerate(result.patches, start=1):
         lines.append(f"\n{rank}. {patch.explanation} Makes pass: {', '.join(patch.fixes[:10])}\n{patch.diff}")
