@@ -81,6 +81,15 @@ def test_a_check_that_names_its_files_gets_the_path() -> None:
     assert canary.extra_argv == [canary.path]
 
 
+def test_a_test_that_is_left_out_is_no_named_file() -> None:
+    argv = ["python", "-m", "pytest", "--deselect", "tests/test_a.py::test_x", "--ignore=tests/test_b.py"]
+    check = Check(argv=argv, framework="pytest")
+    assert make_canary(check, known("tests/test_a.py::test_y", check=check)).extra_argv == []
+    named = Check(argv=[*argv, "tests/test_a.py"], framework="pytest")
+    canary = make_canary(named, known("tests/test_a.py::test_y", check=named))
+    assert canary.extra_argv == [canary.path]
+
+
 def test_names_differ_each_time_and_say_nothing_of_us() -> None:
     canaries = [
         make_canary(PYTEST, known("test_a.py::test_add", red="test_a.py::test_add")) for _ in range(20)

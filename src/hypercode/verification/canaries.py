@@ -73,6 +73,8 @@ _THIRD = [
     "plain",
     "wide",
 ]
+# Options of pytest whose value may look like a test file, and is none to run.
+_WITH_VALUE = {"--deselect", "--ignore", "--ignore-glob", "-k", "-m", "-p", "-c", "-o", "-W", "--cov-config"}
 _FUNCTION = re.compile(r"^[^:]+::(test\w*)$")
 
 _TEMPLATE = """\
@@ -146,8 +148,20 @@ def make_canary(check: Check, known: CheckReport, taken: Iterable[str] = ()) -> 
     path = f"{directory}/{stem}.py" if directory else f"{stem}.py"
     names = re.findall(r"def (test_\w+)", text)
     expected = dict(zip(names, (True, False, False, True, False), strict=True))
-    extra = [path] if any(".py" in argument for argument in check.argv) else []
+    extra = [path] if _names_files(check.argv) else []
     return Canary(path=path, text=text, expected=expected, marker=marker, extra_argv=extra)
+
+
+def _names_files(argv: list[str]) -> bool:
+    """True when the command says which files to run, so that it would not find another one."""
+    starts = [place for place, word in enumerate(argv) if PurePosixPath(word).name in ("pytest", "py.test")]
+    words = argv[starts[0] + 1 :] if starts else argv
+    positional = [
+        word
+        for before, word in zip(["", *words], words, strict=False)
+        if not word.startswith("-") and before not in _WITH_VALUE
+    ]
+    return any(".py" in word for word in positional)
 
 
 def _neighbourhood(known: CheckReport) -> tuple[str, bool]:
