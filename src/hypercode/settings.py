@@ -3,9 +3,15 @@
 import os
 import sys
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import BaseModel, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from hypercode.domain.address import Address, port
+
+SECRETS = Path("/run/secrets")
+"""Where Docker and Kubernetes mount secrets, each a file named like its variable: hypercode_database_url."""
 
 
 def default_data_dir() -> Path:
@@ -53,19 +59,48 @@ class GatewaySettings(BaseModel):
     port: int = 8080
     allowed_roots: list[Path] = Field(default_factory=list)
     secure_cookies: bool = False
+    probes: list[str] = Field(default_factory=lambda: ["tools", "sandboxd"])
+
+
+def _tcp(address: str) -> str:
+    port(address)
+    return address
+
+
+TcpAddress = Annotated[str, AfterValidator(_tcp)]
+
+
+class AddressSettings(BaseModel):
+    """Where the processes find each other when they are not on one machine, each ``http://host:port``.
+
+    A process listens on the port of its own address, on all its networks; without one it uses its unix socket.
+    """
+
+    sandboxd: TcpAddress | None = None
+    tools: TcpAddress | None = None
+    platform: TcpAddress | None = None
+    verifier: TcpAddress | None = None
+    worker: TcpAddress | None = None
 
 
 class Settings(BaseSettings):
     """Everything that can be configured; nested sections use ``__`` (HYPERCODE_SANDBOX__MEMORY_MB)."""
 
-    model_config = SettingsConfigDict(env_prefix="HYPERCODE_", env_nested_delimiter="__", extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="HYPERCODE_",
+        env_nested_delimiter="__",
+        extra="ignore",
+        secrets_dir=SECRETS if SECRETS.is_dir() else None,
+    )
 
     data_dir: Path = Field(default_factory=default_data_dir)
+    keys_dir: Path = Field(default_factory=lambda values: values["data_dir"] / "keys")
     database_url: str | None = None
     log_level: str = "INFO"
     sandbox: SandboxSettings = Field(default_factory=SandboxSettings)
     llm: LlmSettings = Field(default_factory=LlmSettings)
     gateway: GatewaySettings = Field(default_factory=GatewaySettings)
+    address: AddressSettings = Field(default_factory=AddressSettings)
 
     @property
     def runtime_dir(self) -> Path:
@@ -77,11 +112,10 @@ class Settings(BaseSettings):
         """Stored outputs by content hash."""
         return self.data_dir / "artifacts"
 
-    @property
-    def keys_dir(self) -> Path:
-        """Keys of this instance, each file readable by its process's user only."""
-        return self.data_dir / "keys"
-
     def socket(self, process: str) -> Path:
         """The unix socket that a process (``sandboxd``, ``tools``, ``platform``, ``verifier``) listens on."""
         return self.runtime_dir / f"{process}.sock"
+
+    def address_of(self, process: str) -> Address:
+        """Where a process listens: its configured address, else its unix socket."""
+        return getattr(self.address, process, None) or self.socket(process)

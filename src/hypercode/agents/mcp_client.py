@@ -3,7 +3,6 @@
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from pathlib import Path
 from typing import Any, cast
 
 import httpx2
@@ -11,11 +10,11 @@ from mcp import Client, MCPError, types
 from mcp.client.streamable_http import streamable_http_client
 
 from hypercode.agents.intent import ToolOutcome
+from hypercode.domain.address import Address, base_url, unix_socket
 from hypercode.domain.errors import Unavailable
 from hypercode.llm.base import ToolSpec
 from hypercode.mcp_protocol.schemas import IDEMPOTENCY_KEY
 
-ENDPOINT = "http://tools/mcp/"
 READ_TIMEOUT_S = 1200.0
 """Longer than any tool's own limit; the server ends calls, not the client."""
 
@@ -25,22 +24,24 @@ Report = Callable[[str], Awaitable[None]]
 class ToolSession:
     """Lists and calls the tools that a grant allows; cancelling a call stops it in the sandbox too."""
 
-    def __init__(self, socket_path: Path, token: str) -> None:
-        self._socket_path = socket_path
+    def __init__(self, address: Address, token: str) -> None:
+        self._address = address
         self._token = token
         self._stack = AsyncExitStack()
         self._client: Client | None = None
 
     async def __aenter__(self) -> "ToolSession":
         http = httpx2.AsyncClient(
-            transport=httpx2.AsyncHTTPTransport(uds=str(self._socket_path)),
+            transport=httpx2.AsyncHTTPTransport(uds=unix_socket(self._address)),
             headers={"Authorization": f"Bearer {self._token}"},
             timeout=httpx2.Timeout(30.0, read=READ_TIMEOUT_S),
         )
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(http)
             try:
-                transport = streamable_http_client(ENDPOINT, http_client=http)
+                transport = streamable_http_client(
+                    base_url(self._address, "tools") + "/mcp/", http_client=http
+                )
                 self._client = await stack.enter_async_context(Client(transport, mode="auto"))
             except (MCPError, httpx2.HTTPError) as error:
                 raise _refused(error) from error

@@ -11,7 +11,6 @@ from hypercode.gateway.deps import AppParts, Parts
 from hypercode.gateway.metrics import RELAYED, ask, exposition
 
 router = APIRouter(tags=["health"])
-PROBED = ("tools", "sandboxd")
 PROBE_TIMEOUT_S = 3.0
 
 
@@ -40,7 +39,7 @@ async def get_health() -> Health:
 @router.get("/readyz", responses={503: {"model": Readiness}})
 async def get_readiness(parts: AppParts, response: Response) -> Readiness:
     dependencies = [await _postgres(parts)]
-    dependencies.extend([await _process(parts, name) for name in PROBED])
+    dependencies.extend([await _process(parts, name) for name in parts.settings.gateway.probes])
     ready = all(dependency.status == "up" for dependency in dependencies)
     if not ready:
         response.status_code = 503

@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx2
 from pydantic import BaseModel
 
+from hypercode.domain.address import Address, base_url, unix_socket
 from hypercode.domain.environment import Environment
 from hypercode.domain.errors import HyperCodeError, Unavailable
 from hypercode.platform_api import types as api
@@ -20,11 +20,11 @@ ReplyT = TypeVar("ReplyT", bound=BaseModel)
 class PlatformClient:
     """One method a verb. Errors of ours come back as themselves; cancelling a call stops the work."""
 
-    def __init__(self, socket_path: Path, key: str) -> None:
+    def __init__(self, address: Address, key: str) -> None:
         # No read limit: a verb ends by its own limits, or when the caller cancels it.
         self._http = httpx2.AsyncClient(
-            transport=httpx2.AsyncHTTPTransport(uds=str(socket_path)),
-            base_url="http://platform/platform/",
+            transport=httpx2.AsyncHTTPTransport(uds=unix_socket(address)),
+            base_url=base_url(address, "platform") + "/platform/",
             headers={"Authorization": f"Bearer {key}"},
             timeout=httpx2.Timeout(30.0, read=None),
         )

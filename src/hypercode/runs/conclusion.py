@@ -23,6 +23,7 @@ from hypercode.runs.preparation import RunFacts
 from hypercode.runs.services import Services
 from hypercode.store.artifacts import get_artifact
 from hypercode.store.runs import get_run
+from hypercode.telemetry.metrics import RUN_SECONDS, RUNS_ENDED
 
 RUN_ENDED_CHANNEL = "run_ended"
 DIFF_NAME = "changes.diff"
@@ -149,6 +150,8 @@ async def finish(
                 text("SELECT pg_notify(:channel, :id)"),
                 {"channel": RUN_ENDED_CHANNEL, "id": facts.parent_run_id},
             )
+    RUNS_ENDED.labels(run.role, run.status, event.proof.value).inc()
+    RUN_SECONDS.labels(run.role, run.status).observe(event.elapsed_s)
     return {}
 
 

@@ -7,11 +7,11 @@ knows whether it was done.
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any, TypeVar
 
 from hypercode.agents.intent import ToolOutcome
 from hypercode.agents.mcp_client import ToolSession
+from hypercode.domain.address import Address
 from hypercode.domain.errors import Unavailable
 from hypercode.llm.base import ToolSpec
 
@@ -22,8 +22,8 @@ RETRY_PAUSES_S = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0)
 class Hands:
     """The tools of one run."""
 
-    def __init__(self, socket: Path, token: str) -> None:
-        self._socket = socket
+    def __init__(self, address: Address, token: str) -> None:
+        self._address = address
         self._token = token
         self._session: ToolSession | None = None
         self._holder: asyncio.Task[None] | None = None
@@ -68,7 +68,7 @@ class Hands:
 
     async def _hold(self, opened: asyncio.Future[ToolSession]) -> None:
         try:
-            async with ToolSession(self._socket, self._token) as session:
+            async with ToolSession(self._address, self._token) as session:
                 opened.set_result(session)
                 await asyncio.Event().wait()
         except Unavailable as error:

@@ -35,7 +35,7 @@ from hypercode.domain.plan import Plan
 from hypercode.domain.run import RunStatus, WaitReason
 from hypercode.events import log
 from hypercode.llm.base import Model, ModelReply, ModelRequest, RequestedCall
-from hypercode.llm.models import resolve
+from hypercode.llm.models import provider_of, resolve
 from hypercode.llm.retries import complete_patiently
 from hypercode.platform_api import types as api
 from hypercode.runs.budget import overrun
@@ -45,6 +45,7 @@ from hypercode.runs.services import Services
 from hypercode.store.artifacts import artifacts_of
 from hypercode.store.runs import children_of, get_run
 from hypercode.store.tables import JournalRow, RunRow
+from hypercode.telemetry.metrics import COST_USD, MODEL_CALL_SECONDS, MODEL_WAITS, TOKENS, TURNS, timed
 
 SHOWN_ARGUMENTS = 4_000
 SHOWN_RESULT = 8_000
@@ -59,6 +60,7 @@ class Intents:
         self._facts = facts
         self._hands = hands
         self._model: Model | None = None
+        self._provider = provider_of(facts.model)
 
     async def close(self) -> None:
         """Close the model's connections; called when a worker is done with the run."""
@@ -87,7 +89,8 @@ class Intents:
         )
         if self._model is None:
             self._model = resolve(facts.model, self._services.settings.llm)
-        reply = await complete_patiently(self._model, request, on_wait=self._on_wait(key))
+        with timed(MODEL_CALL_SECONDS, self._provider):
+            reply = await complete_patiently(self._model, request, on_wait=self._on_wait(key))
         await self._keep_reply(key, intent.turn, reply, (time.monotonic() - started) * 1000)
         return reply.model_dump(mode="json")
 
@@ -97,6 +100,7 @@ class Intents:
         async def on_wait(seconds: float, failure: ModelFailed) -> None:
             nonlocal waits
             waits += 1
+            MODEL_WAITS.labels(self._provider).inc()
             await self._services.record(
                 self._facts.run_id,
                 f"{key}:wait:{waits}",
@@ -120,6 +124,14 @@ class Intents:
             run.cost_usd += reply.cost_usd or 0.0
             run.turns = turn
             await log.append(session, run, key, [_turn_completed(turn, reply, duration_ms)])
+        self._count(reply)
+
+    def _count(self, reply: ModelReply) -> None:
+        labels = (self._facts.role.value, self._provider)
+        TURNS.labels(*labels).inc()
+        TOKENS.labels(*labels, "in").inc(reply.tokens_in)
+        TOKENS.labels(*labels, "out").inc(reply.tokens_out)
+        COST_USD.labels(*labels).inc(reply.cost_usd or 0.0)
 
     async def call_tools(self, intent: CallTools, turn: int) -> dict[str, Any]:
         """Call the tools; each call has its own key, so a repeated step repeats no effect."""

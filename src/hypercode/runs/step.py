@@ -12,6 +12,7 @@ from dbos import DBOS
 
 from hypercode.domain.errors import Cancelled, EnvironmentFailed, HyperCodeError
 from hypercode.runs.services import Services
+from hypercode.telemetry.metrics import STEP_SECONDS, timed
 
 Work = Callable[[], Awaitable[dict[str, Any]]]
 
@@ -37,14 +38,18 @@ class Steps:
         """Do the work once and return its result; raises StepFailed, or Cancelled when a person stopped it."""
 
         async def guarded() -> dict[str, Any]:
-            try:
-                if not cancellable:
-                    return {"ok": await work()}
-                return {"ok": await self._unless_cancelled(work)}
-            except Cancelled:
-                return {"cancelled": True}
-            except HyperCodeError as error:
-                return {"error": _kept(error)}
+            # "model:3" is the third of its kind; the label is the kind.
+            with timed(STEP_SECONDS, name.partition(":")[0]) as timing:
+                try:
+                    if not cancellable:
+                        return {"ok": await work()}
+                    return {"ok": await self._unless_cancelled(work)}
+                except Cancelled:
+                    timing.outcome = "cancelled"
+                    return {"cancelled": True}
+                except HyperCodeError as error:
+                    timing.outcome = "failed"
+                    return {"error": _kept(error)}
 
         result: dict[str, Any] = await DBOS.run_step_async({"name": name}, guarded)
         if "error" in result:

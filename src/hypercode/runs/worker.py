@@ -5,6 +5,7 @@ import logging
 import os
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 
 import structlog
 import uvicorn
@@ -15,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from hypercode.domain.address import binding
 from hypercode.domain.model import model_catalogue
 from hypercode.domain.role import AgentRole
 from hypercode.events.live_notify import NotifyWakeUps
@@ -46,8 +48,8 @@ async def serve(settings: Settings, database_url: str, executor_id: str, roles: 
         settings=settings,
         database=database,
         artifacts=ArtifactStore(settings.artifacts_dir),
-        platform=PlatformClient(settings.socket("platform"), key),
-        verifier=VerifierClient(settings.socket("verifier"), verification_key),
+        platform=PlatformClient(settings.address_of("platform"), key),
+        verifier=VerifierClient(settings.address_of("verifier"), verification_key),
     )
     await _announce_models(services)
     listeners = [
@@ -78,7 +80,7 @@ async def _announce_models(services: Services) -> None:
 
 
 def _health(settings: Settings) -> uvicorn.Server:
-    """Health and metrics on a unix socket; the server also turns SIGTERM into a return."""
+    """Health and metrics; the server also turns SIGTERM into a return."""
 
     async def healthz(_: Request) -> Response:
         return JSONResponse({"status": "ok"})
@@ -87,9 +89,10 @@ def _health(settings: Settings) -> uvicorn.Server:
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
     app = Starlette(routes=[Route("/healthz", healthz), Route("/metrics", metrics)])
-    path = settings.socket("worker")
-    path.unlink(missing_ok=True)
-    return uvicorn.Server(uvicorn.Config(app, uds=str(path), log_config=None, access_log=False))
+    address = settings.address_of("worker")
+    if isinstance(address, Path):
+        address.unlink(missing_ok=True)
+    return uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, **binding(address)))
 
 
 async def _launch(

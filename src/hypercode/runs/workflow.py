@@ -116,7 +116,7 @@ class RunWorkflow:
     async def _agent(self, facts: RunFacts, checks: dict[str, Any]) -> Finish:
         async with self._services.database.transaction() as session:
             token = (await get_run(session, facts.run_id)).grant_token
-        hands = Hands(self._services.settings.socket("tools"), token)
+        hands = Hands(self._services.settings.address_of("tools"), token)
         try:
             return await self._drive(facts, checks, hands)
         finally:

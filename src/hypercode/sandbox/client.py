@@ -1,12 +1,12 @@
-"""SandboxClient: the verbs of sandboxd over its unix socket."""
+"""SandboxClient: the verbs of sandboxd wherever it listens."""
 
 import json
-from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx2
 from pydantic import BaseModel, ValidationError
 
+from hypercode.domain.address import Address, base_url, unix_socket
 from hypercode.domain.environment import Environment
 from hypercode.domain.errors import HyperCodeError, SandboxDown
 from hypercode.sandbox import wire
@@ -37,13 +37,14 @@ Reply = TypeVar("Reply", bound=BaseModel)
 class SandboxClient:
     """Implements ``Sandboxes``. Errors come back as themselves; cancelling a call stops its work."""
 
-    def __init__(self, socket_path: Path, key: str) -> None:
+    def __init__(self, address: Address, key: str) -> None:
         # No read limit: every verb has its own, and a cancelled call closes its connection.
         self._http = httpx2.AsyncClient(
             transport=httpx2.AsyncHTTPTransport(
-                uds=str(socket_path), limits=httpx2.Limits(max_connections=256, max_keepalive_connections=64)
+                uds=unix_socket(address),
+                limits=httpx2.Limits(max_connections=256, max_keepalive_connections=64),
             ),
-            base_url="http://sandboxd/v1/",
+            base_url=base_url(address, "sandboxd") + "/v1/",
             headers={"Authorization": f"Bearer {key}", "Content-Type": "application/json"},
             timeout=httpx2.Timeout(30.0, read=None),
         )

@@ -18,6 +18,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from hypercode.domain.address import binding
 from hypercode.domain.errors import (
     HyperCodeError,
     InvalidArgument,
@@ -238,7 +239,7 @@ async def serve(settings: Settings) -> None:
     except SandboxDown as down:
         # Serve anyway: every verb then answers with this, and works as soon as the engine is back.
         _log.warning("engine_down", message=down.message, hint=down.hint)
-    listener = _listen(settings.socket("sandboxd"))
+    address = settings.address_of("sandboxd")
     sweeper = asyncio.create_task(_sweep_hourly(sandboxes), name="reaper")
     config = uvicorn.Config(
         create_app(sandboxes, key),
@@ -246,9 +247,10 @@ async def serve(settings: Settings) -> None:
         access_log=False,
         timeout_graceful_shutdown=5,
         timeout_keep_alive=75,
+        **({} if isinstance(address, Path) else binding(address)),
     )
     try:
-        await uvicorn.Server(config).serve(sockets=[listener])
+        await uvicorn.Server(config).serve(sockets=[_listen(address)] if isinstance(address, Path) else None)
     finally:
         sweeper.cancel()
         await asyncio.gather(sweeper, return_exceptions=True)

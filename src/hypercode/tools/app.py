@@ -17,7 +17,7 @@ from hypercode.tools.dispatcher import Dispatcher
 from hypercode.tools.git import GIT_TOOLS
 from hypercode.tools.keys import PlatformKeys
 from hypercode.tools.ledger import Ledger
-from hypercode.tools.mcp_app import create_mcp_app
+from hypercode.tools.mcp_app import HOST, create_mcp_app
 from hypercode.tools.platform import create_platform_app
 from hypercode.tools.platform_work import PlatformWork
 from hypercode.tools.registry import Registry
@@ -36,16 +36,21 @@ class ToolsApps:
 
 
 def create_app(
-    database: Database, sandboxes: Sandboxes, keys: PlatformKeys, registry: Registry | None = None
+    database: Database,
+    sandboxes: Sandboxes,
+    keys: PlatformKeys,
+    registry: Registry | None = None,
+    *,
+    host: str = HOST,
 ) -> ToolsApps:
-    """Wire everything; ``registry`` None means all tools of this process."""
+    """Wire everything; ``registry`` None means all tools of this process. ``host``: what clients send as Host."""
     owner = uuid.uuid4().hex
     dispatcher = Dispatcher(
         registry or all_tools(database, keys), BUILT_IN, Ledger(database, owner), sandboxes
     )
     beside = [Route("/healthz", _healthz), Route("/metrics", _metrics)]
     return ToolsApps(
-        mcp=create_mcp_app(dispatcher, keys.grant_public_hex, routes=beside),
+        mcp=create_mcp_app(dispatcher, keys.grant_public_hex, routes=beside, host=host),
         platform=create_platform_app(PlatformWork(database, sandboxes), keys, routes=beside),
         owner=owner,
     )

@@ -19,7 +19,7 @@ from hypercode.policy.decide import Allow, Ask, Deny, ToolCall, decide
 from hypercode.policy.rules import Policy
 from hypercode.sandbox.base import Sandboxes
 from hypercode.store.audit import AuditedCall
-from hypercode.telemetry.metrics import MCP_CALL_SECONDS, MCP_CALLS, MCP_CALLS_IN_FLIGHT
+from hypercode.telemetry.metrics import TOOL_CALL_SECONDS, TOOL_CALLS, TOOL_CALLS_IN_FLIGHT, TOOL_DECISIONS
 from hypercode.tools.ledger import Intention, Ledger, Started
 from hypercode.tools.limits import CallLimits
 from hypercode.tools.registry import Registry, Report, Tool, ToolContext
@@ -81,13 +81,13 @@ class Dispatcher:
         # Labels and log lines carry names of ours only: what a caller sends may be anything.
         name = request.tool if self._registry.get(request.tool) else "unknown"
         try:
-            with MCP_CALLS_IN_FLIGHT.track_inprogress(), self._limits.entered(grant.run_id):
+            with TOOL_CALLS_IN_FLIGHT.track_inprogress(), self._limits.entered(grant.run_id):
                 result = await self._guarded(grant, request)
         except HyperCodeError as error:
             result = failure(error)
         seconds = time.perf_counter() - started
-        MCP_CALLS.labels(name, result.code).inc()
-        MCP_CALL_SECONDS.labels(name).observe(seconds)
+        TOOL_CALLS.labels(name, result.code).inc()
+        TOOL_CALL_SECONDS.labels(name).observe(seconds)
         log.info(
             "tool_call.ended",
             run_id=grant.run_id,
@@ -102,6 +102,7 @@ class Dispatcher:
             raise InvalidArgument("an idempotency key has 1 to 200 printable ASCII characters")
         tool = self._registry.get(request.tool)
         judgement = self._judge(grant, request, tool)
+        TOOL_DECISIONS.labels(tool.name if tool else "unknown", judgement.decision["effect"]).inc()
         begun = await self._ledger.begin(grant, _intention(grant, request, tool, judgement))
         if isinstance(begun, CallResult) or tool is None or judgement.arguments is None:
             return begun if isinstance(begun, CallResult) else failure(NotFound("there is no such tool"))

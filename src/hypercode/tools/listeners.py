@@ -1,4 +1,4 @@
-"""The two unix sockets of the tools process: one for agents, one for the platform."""
+"""The two listeners of the tools process: one for agents, one for the platform."""
 
 from pathlib import Path
 
@@ -7,6 +7,7 @@ import structlog
 import uvicorn
 from starlette.applications import Starlette
 
+from hypercode.domain.address import Address, binding
 from hypercode.store.database import Database
 from hypercode.store.journal import reconcile
 from hypercode.tools.app import ToolsApps
@@ -14,7 +15,7 @@ from hypercode.tools.app import ToolsApps
 log = structlog.get_logger(__name__)
 
 
-async def listen(apps: ToolsApps, database: Database, *, mcp: Path, platform: Path) -> None:
+async def listen(apps: ToolsApps, database: Database, *, mcp: Address, platform: Address) -> None:
     """Settle what a dead process left open, then serve both until told to stop."""
     async with database.transaction() as session:
         left_open = await reconcile(session, apps.owner)
@@ -31,9 +32,10 @@ async def listen(apps: ToolsApps, database: Database, *, mcp: Path, platform: Pa
             group.start_soon(run, server)
 
 
-def _server(app: Starlette, path: Path) -> uvicorn.Server:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+def _server(app: Starlette, address: Address) -> uvicorn.Server:
+    if isinstance(address, Path):
+        address.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     config = uvicorn.Config(
-        app, uds=str(path), log_level="warning", access_log=False, timeout_graceful_shutdown=5
+        app, log_level="warning", access_log=False, timeout_graceful_shutdown=5, **binding(address)
     )
     return uvicorn.Server(config)

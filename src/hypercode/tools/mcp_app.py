@@ -68,6 +68,7 @@ def create_mcp_app(
     public_key_hex: str,
     *,
     routes: list[Route],
+    host: str = HOST,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Starlette:
     """Build the app: MCP on ``/mcp/`` behind the grant check, and ``routes`` beside it."""
@@ -76,7 +77,7 @@ def create_mcp_app(
         streamable_http_path=MCP_PATH,
         stateless_http=True,
         max_request_body_size=MAX_BODY,
-        transport_security=TransportSecuritySettings(allowed_hosts=[HOST], allowed_origins=[]),
+        transport_security=TransportSecuritySettings(allowed_hosts=[host], allowed_origins=[]),
         custom_starlette_routes=routes,
     )
     app.user_middleware.append(Middleware(GrantMiddleware, public_key_hex, now))

@@ -1,5 +1,6 @@
 """Runs the tools process."""
 
+from hypercode.domain.address import authority
 from hypercode.sandbox.client import SandboxClient
 from hypercode.settings import Settings
 from hypercode.store.database import Database
@@ -11,6 +12,7 @@ from hypercode.tools.listeners import listen
 async def serve(settings: Settings, database: Database) -> None:
     """Compose the process from its settings, and run it until it is told to stop."""
     keys = PlatformKeys.read(settings.keys_dir)
-    sandboxes = SandboxClient(settings.socket("sandboxd"), keys.sandboxd)
-    apps = create_app(database, sandboxes, keys)
-    await listen(apps, database, mcp=settings.socket("tools"), platform=settings.socket("platform"))
+    sandboxes = SandboxClient(settings.address_of("sandboxd"), keys.sandboxd)
+    mcp = settings.address_of("tools")
+    apps = create_app(database, sandboxes, keys, host=authority(mcp, "tools"))
+    await listen(apps, database, mcp=mcp, platform=settings.address_of("platform"))

@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from hypercode.domain.address import binding
 from hypercode.domain.errors import HyperCodeError, InvalidArgument, NotFound, Unauthenticated
 from hypercode.platform_api.client import PlatformClient
 from hypercode.platform_api.wire import error_body, http_status
@@ -138,12 +139,13 @@ async def serve(settings: Settings) -> None:
     own_key = _read_key(settings.keys_dir / "verifier.key")
     signing_key = read_private_key(settings.keys_dir / "attestation.key")
     database = Database(settings.database_url)
-    platform = PlatformClient(settings.socket("platform"), own_key)
+    platform = PlatformClient(settings.address_of("platform"), own_key)
     verifier = Verifier(database, ArtifactStore(settings.artifacts_dir), platform, signing_key)
-    socket = settings.socket("verifier")
-    socket.unlink(missing_ok=True)
+    address = settings.address_of("verifier")
+    if isinstance(address, Path):
+        address.unlink(missing_ok=True)
     config = uvicorn.Config(
-        create_app(verifier, callers_key), uds=str(socket), log_config=None, access_log=False
+        create_app(verifier, callers_key), log_config=None, access_log=False, **binding(address)
     )
     try:
         await uvicorn.Server(config).serve()

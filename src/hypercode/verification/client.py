@@ -1,12 +1,12 @@
 """Asks the verifier over its unix socket."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import httpx2
 from pydantic import BaseModel
 
+from hypercode.domain.address import Address, base_url, unix_socket
 from hypercode.domain.check import Check
 from hypercode.domain.environment import Environment
 from hypercode.domain.errors import HyperCodeError, Unavailable
@@ -17,11 +17,11 @@ from hypercode.verification.verifier import Freeze, FrozenChecks, Progress, Veri
 class VerifierClient:
     """Both verbs of the verifier. Errors of ours come back as themselves; cancelling ``verify`` stops the work."""
 
-    def __init__(self, socket_path: Path, key: str) -> None:
+    def __init__(self, address: Address, key: str) -> None:
         # No read limit: a check ends by its own timeout, or when the caller cancels.
         self._http = httpx2.AsyncClient(
-            transport=httpx2.AsyncHTTPTransport(uds=str(socket_path)),
-            base_url="http://verifier",
+            transport=httpx2.AsyncHTTPTransport(uds=unix_socket(address)),
+            base_url=base_url(address, "verifier"),
             headers={"Authorization": f"Bearer {key}"},
             timeout=httpx2.Timeout(30.0, read=None),
         )
