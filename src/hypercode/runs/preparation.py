@@ -1,13 +1,14 @@
 """Everything before the agent: workspace, environment, frozen checks, container."""
 
 import shlex
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
 from hypercode.domain.budget import Budget
-from hypercode.domain.check import Check
+from hypercode.domain.check import Check, CheckReport
 from hypercode.domain.environment import Environment
 from hypercode.domain.errors import EnvironmentFailed
 from hypercode.domain.event import (
@@ -207,6 +208,7 @@ async def freeze_checks(
             base_failed=frozen.base_failed,
             base_red=frozen.base_red,
         ),
+        *unusable_notices(frozen.reports),
     )
     return {
         "checks": [check.model_dump(mode="json") for check in checks],
@@ -215,6 +217,32 @@ async def freeze_checks(
         "base_passed": frozen.base_passed,
         "base_failed": frozen.base_failed,
     }
+
+
+def unusable_notices(reports: Sequence[CheckReport]) -> list[NoticeRaised]:
+    """Say before the agent starts that a check can decide nothing: it hangs, or there is no such command."""
+    return [notice for report in reports if (notice := _unusable(report)) is not None]
+
+
+def _unusable(report: CheckReport) -> NoticeRaised | None:
+    command = shlex.join(report.check.argv)
+    if report.timed_out:
+        return NoticeRaised(
+            level="warning",
+            code="CHECK_TIMED_OUT",
+            message=f"Before any change, a check did not end within its {report.check.timeout_s:g} s: {command}",
+            hint="A test may hang: leave it out (pytest: --deselect ID, in --check), name another command "
+            "with --check, or give more time.",
+        )
+    if report.exit_code in (126, 127) and not report.tests:
+        return NoticeRaised(
+            level="warning",
+            code="CHECK_NOT_STARTED",
+            message=f"A check could not be started (exit code {report.exit_code}), so it proves nothing: {command}",
+            hint="Name a command that the environment has, with --check; or have the project's environment "
+            "install it.",
+        )
+    return None
 
 
 def _within(checks: list[Check], budget: Budget) -> list[Check]:
