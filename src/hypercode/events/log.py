@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from hypercode.domain.event import Event, Payload
 from hypercode.store.tables import RunEventRow, RunHeadRow, RunRow
+from hypercode.telemetry.metrics import EVENT_APPEND_SECONDS, EVENTS
 
 RUN_EVENTS_CHANNEL = "run_events"
 
@@ -20,6 +21,11 @@ async def append(session: AsyncSession, run: RunRow, step_key: str, payloads: Se
     """
     if not payloads:
         return 0
+    with EVENT_APPEND_SECONDS.time():
+        return await _append(session, run, step_key, payloads)
+
+
+async def _append(session: AsyncSession, run: RunRow, step_key: str, payloads: Sequence[Payload]) -> int:
     head = await _lock_head(session, run.id)
     known = await session.scalar(
         select(func.count()).where(RunEventRow.run_id == run.id, RunEventRow.step_key == step_key)
@@ -48,6 +54,8 @@ async def append(session: AsyncSession, run: RunRow, step_key: str, payloads: Se
     await session.execute(
         text("SELECT pg_notify(:channel, :run_id)"), {"channel": RUN_EVENTS_CHANNEL, "run_id": run.id}
     )
+    for _, payload in fresh:
+        EVENTS.labels(payload.type).inc()
     return last
 
 

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Annotated, Any, Union, cast
 
 import anyio
@@ -27,7 +28,7 @@ from hypercode.gateway.deps import AppParts, parts_of
 from hypercode.gateway.errors import error_response
 from hypercode.gateway.runs import visible_run
 from hypercode.store.tables import RunHeadRow
-from hypercode.telemetry.metrics import STREAMS_OPEN
+from hypercode.telemetry.metrics import STREAM_EVENTS, STREAM_LAG_SECONDS, STREAM_RESETS, STREAMS_OPEN
 
 router = APIRouter(prefix="/runs", tags=["runs"])
 
@@ -125,12 +126,32 @@ class EventStream(StreamingResponse):
             await self._items.aclose()
 
 
+class _Sent:
+    """Counts what one stream sends."""
+
+    def __init__(self, kind: str) -> None:
+        self._kind = kind
+        self._began = datetime.now(UTC)
+
+    def count(self, item: Event | Signal) -> None:
+        if isinstance(item, Event):
+            STREAM_EVENTS.labels(self._kind).inc()
+            # What was written before the watcher came is replayed: it is old, not late.
+            if item.at >= self._began:
+                lag = (datetime.now(UTC) - item.at).total_seconds()
+                STREAM_LAG_SECONDS.labels(self._kind).observe(max(0.0, lag))
+        elif item.name == "reset":
+            STREAM_RESETS.labels(self._kind).inc()
+
+
 async def _as_sse(items: AsyncGenerator[Event | Signal]) -> AsyncGenerator[str]:
+    sent = _Sent("sse")
     async for item in items:
         if isinstance(item, Event):
             yield f"id: {item.seq}\nevent: {item.type}\ndata: {item.model_dump_json()}\n\n"
         else:
             yield f"event: {item.name}\ndata: {item.as_json()}\n\n"
+        sent.count(item)
 
 
 @router.get(
@@ -192,9 +213,11 @@ async def _relay(websocket: WebSocket, items: AsyncGenerator[Event | Signal]) ->
 
 
 async def _send_all(websocket: WebSocket, items: AsyncGenerator[Event | Signal]) -> None:
+    sent = _Sent("websocket")
     async with aclosing(items):
         async for item in items:
             await websocket.send_text(item.as_json() if isinstance(item, Signal) else item.model_dump_json())
+            sent.count(item)
     await websocket.close()
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Request, Response
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
-from hypercode.domain.errors import Unauthenticated
+from hypercode.domain.errors import RateLimited, Unauthenticated
 from hypercode.domain.fields import Name
 from hypercode.domain.user import User
 from hypercode.gateway.auth import COOKIE, clear_cookie, require_same_origin, set_cookie
@@ -98,7 +98,11 @@ async def login(
 ) -> Me:
     _refuse_foreign_page(request)
     email, address = body.email.strip().lower(), _address(request)
-    parts.failed_sign_ins.check(email, address)
+    try:
+        parts.failed_sign_ins.check(email, address)
+    except RateLimited:
+        SIGN_INS.labels("limited").inc()
+        raise
     user = await users.find_user_by_email(session, email)
     password_hash = user.password_hash if user else None
     if not await password_matches(body.password.get_secret_value(), password_hash) or user is None:

@@ -38,6 +38,12 @@ def resolve(name: str, settings: LlmSettings, *, scripts_from: Path | None = Non
     raise InvalidArgument(f"There is no model {name!r}.", hint=NAMES_HINT)
 
 
+def provider_of(name: str) -> str:
+    """Who answers for a model's name: a provider, ``builtin`` or ``scripted``; ``unknown`` for any other text."""
+    kind = "builtin" if name == BUILTIN_REPAIR else name.partition(":")[0]
+    return kind if kind in (*PROVIDERS, SCRIPTED, "builtin") else "unknown"
+
+
 def _of_provider(kind: str, name: str, settings: LlmSettings) -> Model:
     try:
         providers = cast("_ProvidersModule", importlib.import_module("hypercode.llm.providers"))

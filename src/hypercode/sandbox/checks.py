@@ -14,6 +14,7 @@ from hypercode.sandbox.names import check_volume
 from hypercode.sandbox.relay import Relay, text_of
 from hypercode.sandbox.replies import checked_reply
 from hypercode.sandbox.workspaces import Workspaces
+from hypercode.telemetry.metrics import CHECK_SECONDS, timed
 
 REPORTS = "/tmp/hypercode-report"
 MAX_OUTPUT = 4 * 1024 * 1024
@@ -46,6 +47,12 @@ class Checks:
 
     async def run(self, request: CheckRequest) -> CheckOutput:
         """Check out, run, collect, remove everything."""
+        with timed(CHECK_SECONDS) as timing:
+            output = await self._run(request)
+            timing.outcome = "timed_out" if output.timed_out else "passed" if output.exit_code == 0 else "red"
+            return output
+
+    async def _run(self, request: CheckRequest) -> CheckOutput:
         number = secrets.token_hex(12)
         volume = check_volume(number)
         labels = self._containers.labels("check", number, request.workspace_id)

@@ -4,16 +4,18 @@ import asyncio
 import hashlib
 import re
 import time
+from collections import Counter
 from typing import Any
 
 from hypercode.domain.errors import InvalidArgument, NotFound, SandboxDown
 from hypercode.sandbox.base import Profile, SandboxInfo, StartSandbox
 from hypercode.sandbox.engine import Engine
-from hypercode.sandbox.names import label, labels_of, workspace_volumes
+from hypercode.sandbox.names import LABELS, label, labels_of, workspace_volumes
 from hypercode.sandbox.profiles import ContainerSpec, Mount, python, sandbox_config
 from hypercode.sandbox.relay import Relay
 from hypercode.sandbox.runtime import RuntimeVolumes
 from hypercode.settings import SandboxSettings
+from hypercode.telemetry.metrics import SANDBOX_START_SECONDS, SANDBOX_STARTS
 
 _SANDBOX_ID = re.compile(r"^hypercode-(agent|check|helper)-[0-9a-f]{24}$")
 
@@ -42,6 +44,19 @@ class Containers:
 
         A check's work tree is a volume of its own, ``tree_volume``.
         """
+        try:
+            info = await self._start(request, tree_volume)
+        except Exception:
+            SANDBOX_STARTS.labels(request.profile.value, "failed").inc()
+            raise
+        fresh = "start" in info.phases_ms
+        SANDBOX_STARTS.labels(request.profile.value, "started" if fresh else "found").inc()
+        if fresh:
+            for phase, ms in info.phases_ms.items():
+                SANDBOX_START_SECONDS.labels(request.profile.value, phase).observe(ms / 1000)
+        return info
+
+    async def _start(self, request: StartSandbox, tree_volume: str | None) -> SandboxInfo:
         # A workspace has one helper, whoever asks.
         owner = "" if request.profile is Profile.HELPER else request.owner
         name = sandbox_name(request.profile, owner, request.workspace_id)
@@ -100,6 +115,11 @@ class Containers:
     def labels(self, kind: str, owner: str, workspace_id: str) -> dict[str, str]:
         """Return the labels that say whose a container is."""
         return labels_of(self._instance, kind, owner, workspace_id)
+
+    async def running(self) -> dict[str, int]:
+        """Count this installation's running containers by kind."""
+        found = await self._engine.containers(label("instance", self._instance))
+        return Counter(str(each["Labels"][LABELS["kind"]]) for each in found if each["State"] == "running")
 
     def busy(self, name: str) -> bool:
         """Whether a call to this container is under way."""

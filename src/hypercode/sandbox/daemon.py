@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import structlog
 import uvicorn
-from prometheus_client import CONTENT_TYPE_LATEST, Histogram, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel, ValidationError
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
@@ -32,6 +32,7 @@ from hypercode.sandbox.base import BuildEnvironment, CheckRequest, OpenWorkspace
 from hypercode.sandbox.docker import DockerSandboxes, instance_of
 from hypercode.sandbox.errors import error_body
 from hypercode.settings import Settings
+from hypercode.telemetry.metrics import CONTAINERS_RUNNING, ENGINE_UP, SANDBOX_VERB_SECONDS, timed
 
 SWEEP_EVERY_S = 3600
 MAX_BODY = 192 * 1024 * 1024
@@ -43,18 +44,21 @@ STATUS = {
     "TOO_LARGE": 413,
     "SANDBOX_DOWN": 503,
 }
-VERB_SECONDS = Histogram(
-    "hypercode_sandbox_verb_seconds", "How long verbs of sandboxd took.", ["verb", "outcome"]
-)
+KINDS = ("agent", "check", "helper", "build", "egress", "import", "make")
+COUNT_TIMEOUT_S = 1.0
 
 _log = structlog.get_logger(__name__)
 Body = TypeVar("Body", bound=BaseModel)
 Endpoint = Callable[[Request], Awaitable[Response]]
 Verb = Callable[[bytes], Awaitable[BaseModel]]
+Count = Callable[[], Awaitable[dict[str, int]]]
 
 
-def create_app(sandboxes: Sandboxes, key: str) -> Starlette:
-    """Serve the verbs to callers that hold ``key``; health and metrics to anyone who reaches the socket."""
+def create_app(sandboxes: Sandboxes, key: str, *, running: Count | None = None) -> Starlette:
+    """Serve the verbs to callers that hold ``key``; health and metrics to anyone who reaches the socket.
+
+    ``running`` counts the running containers by kind, for the metrics.
+    """
 
     async def health(_request: Request) -> Response:
         return JSONResponse({"status": "ok"})
@@ -66,6 +70,8 @@ def create_app(sandboxes: Sandboxes, key: str) -> Starlette:
             return _refusal(error)
 
     async def metrics(_request: Request) -> Response:
+        if running is not None:
+            await _count(running)
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
     async def build(request: Request) -> Response:
@@ -85,6 +91,20 @@ def create_app(sandboxes: Sandboxes, key: str) -> Starlette:
             Route("/metrics", metrics),
         ]
     )
+
+
+async def _count(running: Count) -> None:
+    """Ask the engine as it is scraped; what it can't say is not shown."""
+    try:
+        async with asyncio.timeout(COUNT_TIMEOUT_S):
+            numbers = await running()
+    except (HyperCodeError, TimeoutError):
+        ENGINE_UP.set(0)
+        CONTAINERS_RUNNING.clear()
+        return
+    ENGINE_UP.set(1)
+    for kind in KINDS:
+        CONTAINERS_RUNNING.labels(kind).set(numbers.get(kind, 0))
 
 
 def _verbs(sandboxes: Sandboxes) -> dict[str, Verb]:
@@ -130,7 +150,7 @@ def _verbs(sandboxes: Sandboxes) -> dict[str, Verb]:
 def _one_answer(name: str, verb: Verb) -> Endpoint:
     async def endpoint(request: Request) -> Response:
         body = await _body(request)
-        with VERB_SECONDS.labels(name, "done").time():
+        with timed(SANDBOX_VERB_SECONDS, name):
             reply = await _unless_hung_up(request, verb(body))
         return Response(reply.model_dump_json(), media_type="application/json")
 
@@ -242,7 +262,7 @@ async def serve(settings: Settings) -> None:
     address = settings.address_of("sandboxd")
     sweeper = asyncio.create_task(_sweep_hourly(sandboxes), name="reaper")
     config = uvicorn.Config(
-        create_app(sandboxes, key),
+        create_app(sandboxes, key, running=sandboxes.running),
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=5,

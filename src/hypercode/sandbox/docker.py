@@ -70,6 +70,10 @@ class DockerSandboxes:
             "base_image": runtime.base_image,
         }
 
+    async def running(self) -> dict[str, int]:
+        """Return how many containers of this installation are running, by kind."""
+        return await self._containers.running()
+
     async def open_workspace(self, request: OpenWorkspace) -> WorkspaceInfo:
         """Make the workspace, idempotent by id; raises InvalidArgument for a source that can't be used."""
         return await self._workspaces.open(request)

@@ -24,6 +24,7 @@ from hypercode.sandbox.recipes import DECIDING, Facts, Plan, plan_environment
 from hypercode.sandbox.runtime import RuntimeVolumes
 from hypercode.sandbox.workspaces import ARGUMENT, Workspaces
 from hypercode.settings import SandboxSettings
+from hypercode.telemetry.metrics import ENVIRONMENT_BUILD_SECONDS, timed
 
 REPOSITORY = "hypercode-env"
 HINT = (
@@ -54,6 +55,13 @@ class Environments:
 
     async def build(self, request: BuildEnvironment, progress: Progress) -> Environment:
         """Build or find the environment of the workspace's base commit."""
+        with timed(ENVIRONMENT_BUILD_SECONDS, done="built") as timing:
+            environment = await self._environment(request, progress)
+            if environment.cached:
+                timing.outcome = "cached"
+            return environment
+
+    async def _environment(self, request: BuildEnvironment, progress: Progress) -> Environment:
         started = time.monotonic()
         settings = _settings_of(request)
         await progress("detect", "looking at the project's files")

@@ -1,5 +1,6 @@
 """Runs in the database."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -79,6 +80,28 @@ async def children_of(session: AsyncSession, run_id: str) -> list[RunRow]:
         select(RunRow).where(RunRow.parent_run_id == run_id).order_by(RunRow.created_at, RunRow.id)
     )
     return list(rows)
+
+
+@dataclass(frozen=True)
+class LiveRuns:
+    """Runs of one role and status that have not ended: how many, why they wait, and since when the oldest is there."""
+
+    role: str
+    status: str
+    wait_reason: str | None
+    number: int
+    oldest: datetime
+
+
+async def live_runs(session: AsyncSession) -> list[LiveRuns]:
+    """Count the runs that have not ended, by the index on status; ended ones are never looked at."""
+    live = [status.value for status in RunStatus if not status.ended]
+    rows = await session.execute(
+        select(RunRow.role, RunRow.status, RunRow.wait_reason, func.count(), func.min(RunRow.created_at))
+        .where(RunRow.status.in_(live))
+        .group_by(RunRow.role, RunRow.status, RunRow.wait_reason)
+    )
+    return [LiveRuns(*row) for row in rows.tuples()]
 
 
 async def update_run(session: AsyncSession, run_id: str, **values: Any) -> None:

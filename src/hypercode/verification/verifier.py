@@ -20,6 +20,7 @@ from hypercode.store.base_results import find_base_result, keep_base_result, res
 from hypercode.store.database import Database
 from hypercode.store.runs import get_run, get_task_of, update_run
 from hypercode.store.tables import RunRow, TaskRow
+from hypercode.telemetry.metrics import VERDICTS, VERIFICATION_SECONDS, timed
 from hypercode.verification.attestation import MEDIA_TYPE, key_id, sign
 from hypercode.verification.baselines import Baseline, Frozen, run_baseline
 from hypercode.verification.checks import CheckRunner, Place
@@ -98,6 +99,10 @@ class Verifier:
             Conflict: other checks, or another environment, are frozen already.
             InvalidArgument: the run has no base commit yet.
         """
+        with timed(VERIFICATION_SECONDS, "freeze"):
+            return await self._freeze(request)
+
+    async def _freeze(self, request: Freeze) -> FrozenChecks:
         run, _ = await self._read(request.run_id)
         if run.frozen is not None:
             frozen = Frozen.model_validate(run.frozen)
@@ -120,6 +125,12 @@ class Verifier:
         Raises:
             Conflict: nothing is frozen for the run, or the checks ran on another tree than was exported.
         """
+        with timed(VERIFICATION_SECONDS, "verify"):
+            verified = await self._verify(request, progress)
+        VERDICTS.labels(verified.verdict.grade.value).inc()
+        return verified
+
+    async def _verify(self, request: Verify, progress: Progress) -> Verified:
         run, task = await self._read(request.run_id)
         if run.frozen is None:
             raise Conflict(
