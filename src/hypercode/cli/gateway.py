@@ -10,6 +10,7 @@ from hypercode.cli.listener import bind
 from hypercode.gateway.app import create_app
 from hypercode.settings import Settings
 from hypercode.store.database import Database
+from hypercode.telemetry.metrics import watch_connections
 
 
 def gateway() -> None:
@@ -19,6 +20,7 @@ def gateway() -> None:
 
 
 async def serve(settings: Settings, database: Database) -> None:
+    watch_connections(database.connections_in_use, database.connections_idle, database.most_connections)
     listener = bind(settings)
     path = settings.socket("gateway")
     path.unlink(missing_ok=True)

@@ -17,6 +17,7 @@ from hypercode.gateway.deps import Parts
 from hypercode.gateway.errors import Problem, install_error_handlers
 from hypercode.gateway.openapi import document, operation_id
 from hypercode.gateway.request_log import RequestLog
+from hypercode.gateway.run_gauges import RunGauges
 from hypercode.gateway.static_ui import StaticUi, ui_router
 from hypercode.settings import Settings
 from hypercode.store.artifacts import ArtifactStore
@@ -39,6 +40,7 @@ def create_app(
         live=live,
         failed_sign_ins=FailedAttempts(),
         heartbeat_s=heartbeat_s,
+        run_gauges=RunGauges(database),
     )
 
     @asynccontextmanager

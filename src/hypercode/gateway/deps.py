@@ -13,6 +13,7 @@ from hypercode.domain.role import PersonRole
 from hypercode.events.live import LiveEvents
 from hypercode.gateway.attempts import FailedAttempts
 from hypercode.gateway.auth import Caller, identify
+from hypercode.gateway.run_gauges import RunGauges
 from hypercode.settings import Settings
 from hypercode.store.artifacts import ArtifactStore
 from hypercode.store.database import Database
@@ -28,6 +29,7 @@ class Parts:
     live: LiveEvents
     failed_sign_ins: FailedAttempts
     heartbeat_s: float
+    run_gauges: RunGauges
 
 
 def parts_of(connection: HTTPConnection) -> Parts:

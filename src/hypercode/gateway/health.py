@@ -48,6 +48,7 @@ async def get_readiness(parts: AppParts, response: Response) -> Readiness:
 
 @router.get("/metrics", response_class=Response, include_in_schema=False)
 async def get_metrics(parts: AppParts) -> Response:
+    await parts.run_gauges.refresh()
     sockets = {name: parts.settings.socket(name) for name in RELAYED}
     return Response(await exposition(sockets), media_type=CONTENT_TYPE_LATEST)
 

@@ -9,6 +9,8 @@ from prometheus_client import REGISTRY, CollectorRegistry, Metric, generate_late
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
+from hypercode.telemetry.metrics import PROCESS_UP
+
 RELAYED = ("sandboxd", "tools", "verifier", "worker")
 RELAY_TIMEOUT_S = 2.0
 
@@ -26,7 +28,7 @@ class Gathered(Collector):
                 family.name, Metric(family.name, family.documentation, family.type)
             )
             for sample in family.samples:
-                known.samples.append(sample._replace(labels={**sample.labels, "process": process}))
+                known.samples.append(sample._replace(labels={"process": process, **sample.labels}))
 
     def collect(self) -> Iterable[Metric]:
         return self._families.values()
@@ -35,7 +37,6 @@ class Gathered(Collector):
 async def exposition(sockets: dict[str, Path]) -> bytes:
     """Return the text of all processes that answer; one that is not there is left out."""
     gathered = Gathered()
-    gathered.add("gateway", REGISTRY.collect())
     texts = dict[str, str]()
 
     async def fetch(process: str, socket: Path) -> None:
@@ -46,6 +47,11 @@ async def exposition(sockets: dict[str, Path]) -> bytes:
     async with anyio.create_task_group() as group:
         for process, socket in sockets.items():
             group.start_soon(fetch, process, socket)
+    for process, socket in sockets.items():
+        # Elsewhere than on this machine there is no socket, and Prometheus asks the process itself.
+        if socket.exists():
+            PROCESS_UP.labels(process).set(process in texts)
+    gathered.add("gateway", REGISTRY.collect())
     for process in sorted(texts):
         gathered.add(process, text_string_to_metric_families(texts[process]))
     registry = CollectorRegistry(auto_describe=False)

@@ -30,6 +30,7 @@ from hypercode.store.database import Database
 from hypercode.store.models import announce_models
 from hypercode.store.queue import APPLICATION_NAME, APPLICATION_VERSION, queue_name
 from hypercode.store.runs import RUN_CONTROL_CHANNEL
+from hypercode.telemetry.metrics import watch_connections
 from hypercode.verification.client import VerifierClient
 
 logger = structlog.get_logger(__name__)
@@ -42,6 +43,7 @@ CLEAN_UP_S = 8.0
 async def serve(settings: Settings, database_url: str, executor_id: str, roles: Sequence[AgentRole]) -> None:
     """Work until SIGTERM. A worker that comes back under the same executor id takes its own runs up again."""
     database = Database(database_url)
+    watch_connections(database.connections_in_use, database.connections_idle, database.most_connections)
     key = (settings.keys_dir / "platform.key").read_text().strip()
     verification_key = (settings.keys_dir / "verification.key").read_text().strip()
     services = Services(

@@ -2,9 +2,12 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from typing import cast
 
-from sqlalchemy import URL, make_url
+from sqlalchemy import URL, QueuePool, make_url
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+
+OVERFLOW = 10
 
 
 def psycopg_url(url: str) -> URL:
@@ -18,8 +21,9 @@ class Database:
     def __init__(self, url: str, *, pool_size: int = 5) -> None:
         self.url = url
         self.engine = create_async_engine(
-            psycopg_url(url), pool_size=pool_size, max_overflow=10, pool_pre_ping=False
+            psycopg_url(url), pool_size=pool_size, max_overflow=OVERFLOW, pool_pre_ping=False
         )
+        self.most_connections = pool_size + OVERFLOW
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
 
     @asynccontextmanager
@@ -27,6 +31,16 @@ class Database:
         """One request or step is one transaction: committed at the end, rolled back on any error."""
         async with self._sessions() as session, session.begin():
             yield session
+
+    def connections_in_use(self) -> int:
+        return self._pool.checkedout()
+
+    def connections_idle(self) -> int:
+        return self._pool.checkedin()
+
+    @property
+    def _pool(self) -> QueuePool:
+        return cast(QueuePool, self.engine.sync_engine.pool)
 
     async def dispose(self) -> None:
         await self.engine.dispose()

@@ -101,7 +101,7 @@ async def live_runs(session: AsyncSession) -> list[LiveRuns]:
         .where(RunRow.status.in_(live))
         .group_by(RunRow.role, RunRow.status, RunRow.wait_reason)
     )
-    return [LiveRuns(*row) for row in rows.tuples()]
+    return [LiveRuns(*row) for row in rows]
 
 
 async def update_run(session: AsyncSession, run_id: str, **values: Any) -> None:

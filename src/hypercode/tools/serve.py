@@ -4,6 +4,7 @@ from hypercode.domain.address import authority
 from hypercode.sandbox.client import SandboxClient
 from hypercode.settings import Settings
 from hypercode.store.database import Database
+from hypercode.telemetry.metrics import watch_connections
 from hypercode.tools.app import create_app
 from hypercode.tools.keys import PlatformKeys
 from hypercode.tools.listeners import listen
@@ -11,6 +12,7 @@ from hypercode.tools.listeners import listen
 
 async def serve(settings: Settings, database: Database) -> None:
     """Compose the process from its settings, and run it until it is told to stop."""
+    watch_connections(database.connections_in_use, database.connections_idle, database.most_connections)
     keys = PlatformKeys.read(settings.keys_dir)
     sandboxes = SandboxClient(settings.address_of("sandboxd"), keys.sandboxd)
     mcp = settings.address_of("tools")

@@ -23,6 +23,7 @@ from hypercode.platform_api.wire import error_body, http_status
 from hypercode.settings import Settings
 from hypercode.store.artifacts import ArtifactStore
 from hypercode.store.database import Database
+from hypercode.telemetry.metrics import watch_connections
 from hypercode.verification.attestation import read_private_key
 from hypercode.verification.verifier import Freeze, Verifier, Verify
 
@@ -139,6 +140,7 @@ async def serve(settings: Settings) -> None:
     own_key = _read_key(settings.keys_dir / "verifier.key")
     signing_key = read_private_key(settings.keys_dir / "attestation.key")
     database = Database(settings.database_url)
+    watch_connections(database.connections_in_use, database.connections_idle, database.most_connections)
     platform = PlatformClient(settings.address_of("platform"), own_key)
     verifier = Verifier(database, ArtifactStore(settings.artifacts_dir), platform, signing_key)
     address = settings.address_of("verifier")

@@ -1,0 +1,63 @@
+"""Runs that have not ended, counted in Postgres when the gateway is scraped."""
+
+import time
+from datetime import UTC, datetime
+
+import anyio
+from sqlalchemy.exc import SQLAlchemyError
+
+from hypercode.domain.role import AgentRole
+from hypercode.domain.run import RunStatus, WaitReason
+from hypercode.store.database import Database
+from hypercode.store.runs import LiveRuns, live_runs
+from hypercode.telemetry.metrics import QUEUE_AGE_SECONDS, RUNS, RUNS_WAITING
+
+FRESH_S = 5.0
+TIMEOUT_S = 2.0
+
+
+class RunGauges:
+    """Sets the gauges, at most once in a few seconds however often the gateway is scraped."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._read_at = float("-inf")
+        self._reading = anyio.Lock()
+
+    async def refresh(self) -> None:
+        """Read again when the numbers are old; without Postgres there are none."""
+        async with self._reading:
+            if time.monotonic() - self._read_at < FRESH_S:
+                return
+            live = await self._read()
+            self._read_at = time.monotonic()
+        for gauge in (RUNS, RUNS_WAITING, QUEUE_AGE_SECONDS):
+            gauge.clear()
+        if live is not None:
+            _show(live)
+
+    async def _read(self) -> list[LiveRuns] | None:
+        with anyio.move_on_after(TIMEOUT_S):
+            try:
+                async with self._database.transaction() as session:
+                    return await live_runs(session)
+            except (SQLAlchemyError, OSError):
+                return None
+        return None
+
+
+def _show(live: list[LiveRuns]) -> None:
+    """Set every label, those without a run to 0: a gap would look like a lost scrape."""
+    now = datetime.now(UTC)
+    for role in AgentRole:
+        of_role = [each for each in live if each.role == role.value]
+        for status in RunStatus:
+            if not status.ended:
+                number = sum(each.number for each in of_role if each.status == status.value)
+                RUNS.labels(role.value, status.value).set(number)
+        queued = [each.oldest for each in of_role if each.status == RunStatus.QUEUED.value]
+        age = (now - min(queued)).total_seconds() if queued else 0.0
+        QUEUE_AGE_SECONDS.labels(role.value).set(max(0.0, age))
+    for reason in WaitReason:
+        waiting = sum(each.number for each in live if each.wait_reason == reason.value)
+        RUNS_WAITING.labels(reason.value).set(waiting)
