@@ -4,10 +4,13 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import anyio
 import pytest
+from pydantic import SecretStr
+from tests.fixtures.redis_server import RedisServer
 
 from hypercode.store import embedded
-from hypercode.store.database import Database
+from hypercode.store.database import Database, open_database
 from hypercode.store.migrate import migrate
 
 
@@ -34,5 +37,23 @@ def database_url() -> Iterator[str]:
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
     database = Database(database_url)
+    yield database
+    await database.dispose()
+
+
+@pytest.fixture
+async def redis_server() -> AsyncIterator[RedisServer]:
+    with tempfile.TemporaryDirectory(prefix="hc-redis-", dir="/tmp") as directory:
+        server = RedisServer(Path(directory))
+        with anyio.fail_after(20):
+            await server.start()
+        yield server
+        server.close()
+
+
+@pytest.fixture
+async def redis_database(database_url: str, redis_server: RedisServer) -> AsyncIterator[Database]:
+    """The database as a process has it whose HYPERCODE_REDIS_URL is set."""
+    database = open_database(database_url, SecretStr(redis_server.url))
     yield database
     await database.dispose()

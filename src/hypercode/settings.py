@@ -96,6 +96,7 @@ class Settings(BaseSettings):
     data_dir: Path = Field(default_factory=default_data_dir)
     keys_dir: Path = Field(default_factory=lambda values: values["data_dir"] / "keys")
     database_url: str | None = None
+    redis_url: SecretStr | None = None
     log_level: str = "INFO"
     sandbox: SandboxSettings = Field(default_factory=SandboxSettings)
     llm: LlmSettings = Field(default_factory=LlmSettings)

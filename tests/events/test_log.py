@@ -7,7 +7,8 @@ from tests.fixtures.rows import make_run
 from hypercode.domain.event import Event, NoticeRaised
 from hypercode.events import log
 from hypercode.events.live import LiveEvents
-from hypercode.events.live_notify import NotifyWakeUps
+from hypercode.events.wake_ups import wake_ups
+from hypercode.store.channels import RUN_EVENTS
 from hypercode.store.database import Database
 from hypercode.store.runs import get_run
 
@@ -70,10 +71,9 @@ async def test_a_rolled_back_append_leaves_no_gap(database: Database) -> None:
     ]
 
 
-async def test_each_watcher_sees_each_event_once_in_order(database: Database, database_url: str) -> None:
+async def test_each_watcher_sees_each_event_once_in_order(database: Database) -> None:
     run_id = await make_run(database)
     seen: list[list[int]] = [[] for _ in range(5)]
-    wake_ups = NotifyWakeUps(database_url, log.RUN_EVENTS_CHANNEL)
 
     async def watch(live: LiveEvents, number: int) -> None:
         async for event in live.subscribe(run_id, after=0):
@@ -82,7 +82,10 @@ async def test_each_watcher_sees_each_event_once_in_order(database: Database, da
                 return
 
     with anyio.fail_after(60):
-        async with LiveEvents(database, wake_ups) as live, anyio.create_task_group() as group:
+        async with (
+            LiveEvents(database, wake_ups(database, RUN_EVENTS)) as live,
+            anyio.create_task_group() as group,
+        ):
             for number in range(5):
                 group.start_soon(watch, live, number)
             for n in range(60):

@@ -7,8 +7,9 @@ import psycopg
 import pytest
 from anyio import fail_after
 
+from hypercode.store.channels import RUN_CONTROL
 from hypercode.store.database import Database
-from hypercode.store.runs import RUN_CONTROL_CHANNEL, get_run
+from hypercode.store.runs import get_run
 
 pytestmark = pytest.mark.anyio
 
@@ -24,7 +25,7 @@ async def test_cancel_asks_once_and_wakes_the_workers(
     stranger = await new_person(organisation="org_b")
     assert (await stranger.client.post(f"/api/v1/runs/{run_id}/cancel")).status_code == 404
     async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as connection:
-        await connection.execute(f'LISTEN "{RUN_CONTROL_CHANNEL}"'.encode())
+        await connection.execute(f'LISTEN "{RUN_CONTROL}"'.encode())
 
         first = await admin.client.post(f"/api/v1/runs/{run_id}/cancel")
 

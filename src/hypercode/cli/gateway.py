@@ -9,14 +9,14 @@ from hypercode.cli.environment import database_url, process_settings
 from hypercode.cli.listener import bind
 from hypercode.gateway.app import create_app
 from hypercode.settings import Settings
-from hypercode.store.database import Database
+from hypercode.store.database import Database, open_database
 from hypercode.telemetry.metrics import watch_connections
 
 
 def gateway() -> None:
     """Run the gateway on HYPERCODE_GATEWAY__HOST and __PORT, and on its unix socket."""
     settings = process_settings()
-    asyncio.run(serve(settings, Database(database_url(settings))))
+    asyncio.run(serve(settings, open_database(database_url(settings), settings.redis_url)))
 
 
 async def serve(settings: Settings, database: Database) -> None:

@@ -9,12 +9,12 @@ from hypercode.domain.event import Event, RunFinished
 from hypercode.domain.project import SourceKind
 from hypercode.domain.task import NewTask
 from hypercode.events.live import LiveEvents
-from hypercode.events.live_notify import NotifyWakeUps
-from hypercode.events.log import RUN_EVENTS_CHANNEL
+from hypercode.events.wake_ups import wake_ups
 from hypercode.gateway.acceptance import accept_task, read_grant_key
 from hypercode.settings import Settings
 from hypercode.store.artifacts import ArtifactStore, get_artifact
-from hypercode.store.database import Database
+from hypercode.store.channels import RUN_EVENTS
+from hypercode.store.database import Database, open_database
 from hypercode.store.projects import ensure_project
 from hypercode.store.runs import request_cancel
 from hypercode.store.users import ensure_local_user
@@ -30,10 +30,10 @@ class Submission:
         self._interrupted = interrupted
 
     async def follow(self, database_url: str, request: NewTask, patch_out: Path | None) -> RunFinished:
-        database = Database(database_url)
+        database = open_database(database_url, self._settings.redis_url)
         try:
             run_id = await self._hand_in(database, request)
-            async with LiveEvents(database, NotifyWakeUps(database_url, RUN_EVENTS_CHANNEL)) as live:
+            async with LiveEvents(database, wake_ups(database, RUN_EVENTS)) as live:
                 finished = await self._watch(database, live, run_id)
             return await self._conclude(database, finished, patch_out)
         finally:

@@ -8,10 +8,10 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from hypercode.domain.event import Event, Payload
+from hypercode.store.channels import RUN_EVENTS
+from hypercode.store.database import wake
 from hypercode.store.tables import RunEventRow, RunHeadRow, RunRow
 from hypercode.telemetry.metrics import EVENT_APPEND_SECONDS, EVENTS
-
-RUN_EVENTS_CHANNEL = "run_events"
 
 
 async def append(session: AsyncSession, run: RunRow, step_key: str, payloads: Sequence[Payload]) -> int:
@@ -51,9 +51,7 @@ async def _append(session: AsyncSession, run: RunRow, step_key: str, payloads: S
     await session.execute(
         text("UPDATE run_heads SET seq = :seq WHERE run_id = :run_id"), {"seq": last, "run_id": run.id}
     )
-    await session.execute(
-        text("SELECT pg_notify(:channel, :run_id)"), {"channel": RUN_EVENTS_CHANNEL, "run_id": run.id}
-    )
+    await wake(session, RUN_EVENTS, run.id)
     for _, payload in fresh:
         EVENTS.labels(payload.type).inc()
     return last

@@ -8,8 +8,7 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 
 from hypercode.events.live import LiveEvents
-from hypercode.events.live_notify import NotifyWakeUps
-from hypercode.events.log import RUN_EVENTS_CHANNEL
+from hypercode.events.wake_ups import wake_ups
 from hypercode.gateway import api_tokens, artifacts, health, models, projects, runs, streams, tasks, users
 from hypercode.gateway.attempts import FailedAttempts
 from hypercode.gateway.body_limit import BodyLimit
@@ -21,6 +20,7 @@ from hypercode.gateway.run_gauges import RunGauges
 from hypercode.gateway.static_ui import StaticUi, ui_router
 from hypercode.settings import Settings
 from hypercode.store.artifacts import ArtifactStore
+from hypercode.store.channels import RUN_EVENTS
 from hypercode.store.database import Database
 
 DESCRIPTION = "A self-hosted AI coding platform: tasks, runs, their events and their proofs."
@@ -32,7 +32,7 @@ def create_app(
     settings: Settings, database: Database, *, ui: StaticUi | None = None, heartbeat_s: float = 15.0
 ) -> FastAPI:
     """Make the gateway on a migrated database; nothing connects before the app starts."""
-    live = LiveEvents(database, NotifyWakeUps(database.url, RUN_EVENTS_CHANNEL))
+    live = LiveEvents(database, wake_ups(database, RUN_EVENTS))
     parts = Parts(
         settings=settings,
         database=database,

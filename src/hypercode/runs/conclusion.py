@@ -4,7 +4,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
-from sqlalchemy import text
 
 from hypercode.domain.artifact import ArtifactKind
 from hypercode.domain.attestation import Grade, Verdict
@@ -22,10 +21,11 @@ from hypercode.platform_api import types as api
 from hypercode.runs.preparation import RunFacts
 from hypercode.runs.services import Services
 from hypercode.store.artifacts import get_artifact
+from hypercode.store.channels import RUN_ENDED
+from hypercode.store.database import wake
 from hypercode.store.runs import get_run
 from hypercode.telemetry.metrics import RUN_SECONDS, RUNS_ENDED
 
-RUN_ENDED_CHANNEL = "run_ended"
 DIFF_NAME = "changes.diff"
 
 
@@ -146,10 +146,7 @@ async def finish(
         ended = RunStatusChanged(status=outcome.status, wait_reason=None, detail=event.reason)
         await log.append(session, run, "finished", [ended, event])
         if facts is not None and facts.parent_run_id is not None:
-            await session.execute(
-                text("SELECT pg_notify(:channel, :id)"),
-                {"channel": RUN_ENDED_CHANNEL, "id": facts.parent_run_id},
-            )
+            await wake(session, RUN_ENDED, facts.parent_run_id)
     RUNS_ENDED.labels(run.role, run.status, event.proof.value).inc()
     RUN_SECONDS.labels(run.role, run.status).observe(event.elapsed_s)
     return {}

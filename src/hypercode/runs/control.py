@@ -19,6 +19,10 @@ class RunControl:
     def cancelled(self, run_id: str) -> asyncio.Event:
         return self._cancelled[run_id]
 
+    def followed(self) -> list[str]:
+        """The runs whose cancel somebody here waits for."""
+        return [run_id for run_id, cancelled in self._cancelled.items() if not cancelled.is_set()]
+
     def child_ended(self, run_id: str) -> asyncio.Event:
         return self._children[run_id]
 

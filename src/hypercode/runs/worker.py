@@ -11,6 +11,7 @@ import structlog
 import uvicorn
 from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from sqlalchemy.exc import DBAPIError
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -19,17 +20,18 @@ from starlette.routing import Route
 from hypercode.domain.address import binding
 from hypercode.domain.model import model_catalogue
 from hypercode.domain.role import AgentRole
-from hypercode.events.live_notify import NotifyWakeUps
+from hypercode.events.live import SWEEP_S
+from hypercode.events.wake_ups import wake_ups
 from hypercode.platform_api.client import PlatformClient
-from hypercode.runs.conclusion import RUN_ENDED_CHANNEL
 from hypercode.runs.services import Services
 from hypercode.runs.workflow import register
 from hypercode.settings import Settings
 from hypercode.store.artifacts import ArtifactStore
-from hypercode.store.database import Database
+from hypercode.store.channels import RUN_CONTROL, RUN_ENDED
+from hypercode.store.database import open_database
 from hypercode.store.models import announce_models
 from hypercode.store.queue import APPLICATION_NAME, APPLICATION_VERSION, queue_name
-from hypercode.store.runs import RUN_CONTROL_CHANNEL
+from hypercode.store.runs import cancelled_among
 from hypercode.telemetry.metrics import watch_connections
 from hypercode.verification.client import VerifierClient
 
@@ -42,7 +44,7 @@ CLEAN_UP_S = 8.0
 
 async def serve(settings: Settings, database_url: str, executor_id: str, roles: Sequence[AgentRole]) -> None:
     """Work until SIGTERM. A worker that comes back under the same executor id takes its own runs up again."""
-    database = Database(database_url)
+    database = open_database(database_url, settings.redis_url)
     watch_connections(database.connections_in_use, database.connections_idle, database.most_connections)
     key = (settings.keys_dir / "platform.key").read_text().strip()
     verification_key = (settings.keys_dir / "verification.key").read_text().strip()
@@ -55,8 +57,9 @@ async def serve(settings: Settings, database_url: str, executor_id: str, roles: 
     )
     await _announce_models(services)
     listeners = [
-        asyncio.create_task(_listen_for_cancels(services, database_url)),
-        asyncio.create_task(_listen_for_children(services, database_url)),
+        asyncio.create_task(_listen_for_cancels(services)),
+        asyncio.create_task(_listen_for_children(services)),
+        asyncio.create_task(_look_for_cancels(services)),
     ]
     await _launch(services, database_url, executor_id, roles)
     logger.info("worker.ready", executor_id=executor_id, roles=[role.value for role in roles])
@@ -122,11 +125,24 @@ async def _launch(
         )
 
 
-async def _listen_for_cancels(services: Services, database_url: str) -> None:
-    async for run_id in NotifyWakeUps(database_url, RUN_CONTROL_CHANNEL).listen():
+async def _listen_for_cancels(services: Services) -> None:
+    async for run_id in wake_ups(services.database, RUN_CONTROL).listen():
         services.control.cancelled(run_id).set()
 
 
-async def _listen_for_children(services: Services, database_url: str) -> None:
-    async for run_id in NotifyWakeUps(database_url, RUN_ENDED_CHANNEL).listen():
+async def _look_for_cancels(services: Services) -> None:
+    """Find the cancels whose wake-up was lost; asks nothing while no run is worked on."""
+    while True:
+        await asyncio.sleep(SWEEP_S)
+        run_ids = services.control.followed()
+        if not run_ids:
+            continue
+        with suppress(DBAPIError):
+            async with services.database.transaction() as session:
+                for run_id in await cancelled_among(session, run_ids):
+                    services.control.cancelled(run_id).set()
+
+
+async def _listen_for_children(services: Services) -> None:
+    async for run_id in wake_ups(services.database, RUN_ENDED).listen():
         services.control.child_ended(run_id).set()

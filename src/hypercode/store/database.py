@@ -1,11 +1,22 @@
-"""The one door to Postgres: an engine, and transactions that commit at their end."""
+"""The one door to Postgres: an engine, and transactions that commit at their end.
 
+Where a Redis is configured, wake-ups go through it as soon as the transaction that asked for them has committed.
+"""
+
+import importlib
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import cast
+from typing import TYPE_CHECKING, Any, cast
 
-from sqlalchemy import URL, QueuePool, make_url
+from pydantic import SecretStr
+from sqlalchemy import URL, QueuePool, make_url, text
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+
+if TYPE_CHECKING:
+    from hypercode.store.redis_door import RedisDoor
+
+REDIS = "redis"
+WAKE_UPS = "wake_ups"
 
 OVERFLOW = 10
 
@@ -16,10 +27,11 @@ def psycopg_url(url: str) -> URL:
 
 
 class Database:
-    """Holds the connection pool of one process."""
+    """Holds the connection pool of one process, and its way to Redis when there is one."""
 
-    def __init__(self, url: str, *, pool_size: int = 5) -> None:
+    def __init__(self, url: str, *, pool_size: int = 5, redis: "RedisDoor | None" = None) -> None:
         self.url = url
+        self.redis = redis
         self.engine = create_async_engine(
             psycopg_url(url), pool_size=pool_size, max_overflow=OVERFLOW, pool_pre_ping=False
         )
@@ -29,8 +41,14 @@ class Database:
     @asynccontextmanager
     async def transaction(self) -> AsyncGenerator[AsyncSession]:
         """One request or step is one transaction: committed at the end, rolled back on any error."""
-        async with self._sessions() as session, session.begin():
-            yield session
+        async with self._sessions(info=self._info()) as session:
+            async with session.begin():
+                yield session
+            if self.redis is not None and session.info[WAKE_UPS]:
+                await self.redis.publish(session.info[WAKE_UPS])
+
+    def _info(self) -> dict[str, Any]:
+        return {} if self.redis is None else {REDIS: self.redis, WAKE_UPS: {}}
 
     def connections_in_use(self) -> int:
         return self._pool.checkedout()
@@ -43,4 +61,27 @@ class Database:
         return cast(QueuePool, self.engine.sync_engine.pool)
 
     async def dispose(self) -> None:
+        if self.redis is not None:
+            await self.redis.close()
         await self.engine.dispose()
+
+
+def open_database(url: str, redis_url: SecretStr | None) -> Database:
+    """Make the Database of a process; Redis's client is loaded only where it is wanted."""
+    if redis_url is None:
+        return Database(url)
+    door = importlib.import_module("hypercode.store.redis_door").RedisDoor(redis_url.get_secret_value())
+    return Database(url, redis=door)
+
+
+def redis_of(session: AsyncSession) -> "RedisDoor | None":
+    return session.info.get(REDIS)
+
+
+async def wake(session: AsyncSession, channel: str, id_: str) -> None:
+    """Say on a channel, once this transaction has committed, that an id is worth a look. It may get lost."""
+    if redis_of(session) is not None:
+        # A dict keeps the order and says nothing twice.
+        session.info[WAKE_UPS][channel, id_] = None
+        return
+    await session.execute(text("SELECT pg_notify(:channel, :id)"), {"channel": channel, "id": id_})

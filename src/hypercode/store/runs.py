@@ -1,18 +1,19 @@
 """Runs in the database."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import func, select, text, update
+from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from hypercode.domain.errors import NotFound
 from hypercode.domain.role import AgentRole
 from hypercode.domain.run import Run, RunStatus, WaitReason
+from hypercode.store.channels import RUN_CONTROL
+from hypercode.store.database import wake
 from hypercode.store.tables import RunRow, TaskRow
-
-RUN_CONTROL_CHANNEL = "run_control"
 
 
 async def create_run(  # noqa: PLR0913 - a run's columns, by name
@@ -124,10 +125,16 @@ async def request_cancel(session: AsyncSession, run_id: str) -> bool:
     )
     ids = list(asked.scalars())
     for id_ in ids:
-        await session.execute(
-            text("SELECT pg_notify(:channel, :id)"), {"channel": RUN_CONTROL_CHANNEL, "id": id_}
-        )
+        await wake(session, RUN_CONTROL, id_)
     return bool(ids)
+
+
+async def cancelled_among(session: AsyncSession, run_ids: Sequence[str]) -> list[str]:
+    """Return those of the runs that somebody asked to stop."""
+    rows = await session.scalars(
+        select(RunRow.id).where(RunRow.id.in_(run_ids), RunRow.cancel_requested_at.is_not(None))
+    )
+    return list(rows)
 
 
 def to_domain(row: RunRow) -> Run:

@@ -1,0 +1,11 @@
+"""On what channels processes wake each other, by NOTIFY or by Redis. What is said is a run's id and nothing else."""
+
+RUN_EVENTS = "run_events"
+RUN_CONTROL = "run_control"
+RUN_ENDED = "run_ended"
+CHANNELS = (RUN_EVENTS, RUN_CONTROL, RUN_ENDED)
+
+
+def redis_channel(channel: str) -> str:
+    """Name the channel in a Redis, which others may use too."""
+    return f"hypercode:{channel}"

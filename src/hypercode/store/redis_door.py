@@ -1,0 +1,130 @@
+"""The one way to Redis: short in time, and out of the way while Redis is away.
+
+Redis may vanish and come back at any moment. A call that gets no answer costs a tenth of a second once; then
+nobody asks for a while, and everybody does without. Loaded only where a Redis is configured.
+"""
+
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar, cast
+
+import anyio
+import structlog
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from hypercode.domain.errors import InvalidArgument
+from hypercode.store.channels import redis_channel
+
+logger = structlog.get_logger(__name__)
+CALL_TIMEOUT_S = 0.1
+REST_S = 1.0
+# A subscription is quiet for hours: a question now and then shows whether the other side is still there.
+ALIVE_EVERY_S = 5.0
+CONNECTIONS = 50
+FAILURES = (RedisError, OSError, TimeoutError)
+T = TypeVar("T")
+
+
+class RedisDoor:
+    """Calls, publishing and subscriptions over one URL. One warning an outage, one line when it is over."""
+
+    def __init__(self, url: str) -> None:
+        self._calls = _client(url, max_connections=CONNECTIONS)
+        self._subscriptions = _client(url)
+        self._resting_until = 0.0
+        self._away = False
+
+    async def call(self, work: Callable[[Any], Awaitable[Any]], otherwise: T) -> Any | T:
+        """Return what Redis answers, or ``otherwise`` when it does not in time or is known to be away."""
+        now = time.monotonic()
+        if now < self._resting_until:
+            return otherwise
+        if self._away:
+            # One call tries whether it is back; the others do not wait with it.
+            self._resting_until = now + REST_S
+        try:
+            with anyio.fail_after(CALL_TIMEOUT_S):
+                answer = await work(self._calls)
+        except FAILURES as error:
+            self.failed(error)
+            return otherwise
+        self.answered()
+        return answer
+
+    async def answers(self) -> bool:
+        """Ask now, also while resting: for whoever wants to know how Redis is."""
+        self._resting_until = 0.0
+        return await self.call(lambda redis: redis.ping(), otherwise=False) is not False
+
+    async def publish(self, wake_ups: Iterable[tuple[str, str]]) -> None:
+        """Say on each channel that an id is worth a look; may be lost."""
+
+        async def send(redis: Any) -> None:
+            async with redis.pipeline(transaction=False) as pipeline:
+                for channel, id_ in wake_ups:
+                    pipeline.publish(redis_channel(channel), id_)
+                await pipeline.execute()
+
+        await self.call(send, otherwise=None)
+
+    @asynccontextmanager
+    async def subscribed(self, channel: str) -> AsyncGenerator[AsyncIterator[str]]:
+        """Subscribe; raises one of FAILURES when Redis goes away."""
+        async with self._subscriptions.pubsub() as pubsub:
+            with anyio.fail_after(ALIVE_EVERY_S):
+                await pubsub.subscribe(redis_channel(channel))
+            self.answered()
+            yield _ids(pubsub)
+
+    def failed(self, error: BaseException) -> None:
+        self._resting_until = time.monotonic() + REST_S
+        if not self._away:
+            self._away = True
+            # The error's text may quote the address; its kind says enough.
+            logger.warning("redis.away", reason=type(error).__name__)
+
+    def answered(self) -> None:
+        if self._away:
+            self._away = False
+            self._resting_until = 0.0
+            logger.info("redis.back")
+
+    async def close(self) -> None:
+        await self._calls.aclose()
+        await self._subscriptions.aclose()
+
+
+def _client(url: str, **options: Any) -> Any:
+    # Any: the library's own types leave too much open to be checked.
+    try:
+        return cast(Any, Redis).from_url(
+            url,
+            decode_responses=True,
+            protocol=2,
+            socket_connect_timeout=CALL_TIMEOUT_S,
+            retry=Retry(NoBackoff(), 0),
+            **options,
+        )
+    except ValueError:
+        # Without the cause: it quotes the URL, which may hold a password.
+        raise InvalidArgument(
+            "HYPERCODE_REDIS_URL is not the URL of a Redis server.",
+            hint="Use redis://host:6379/0, rediss://… for TLS, or unix:///path/to/socket.",
+        ) from None
+
+
+async def _ids(pubsub: Any) -> AsyncIterator[str]:
+    asked = False
+    while True:
+        message = await pubsub.get_message(ignore_subscribe_messages=True, timeout=ALIVE_EVERY_S)
+        if message is None and asked:
+            raise TimeoutError
+        asked = message is None
+        if message is None:
+            await pubsub.ping()
+        elif message["type"] == "message":
+            yield message["data"]
