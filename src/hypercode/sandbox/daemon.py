@@ -99,10 +99,10 @@ async def _count(running: Count) -> None:
         async with asyncio.timeout(COUNT_TIMEOUT_S):
             numbers = await running()
     except (HyperCodeError, TimeoutError):
-        ENGINE_UP.set(0)
+        ENGINE_UP.labels("docker").set(0)
         CONTAINERS_RUNNING.clear()
         return
-    ENGINE_UP.set(1)
+    ENGINE_UP.labels("docker").set(1)
     for kind in KINDS:
         CONTAINERS_RUNNING.labels(kind).set(numbers.get(kind, 0))
 

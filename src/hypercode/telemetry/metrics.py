@@ -68,7 +68,7 @@ TOOL_CALL_SECONDS = Histogram(
 TOOL_CALLS_IN_FLIGHT = Gauge("hypercode_tool_calls_in_flight", "Tool calls going on now.")
 
 # sandboxd
-ENGINE_UP = Gauge("hypercode_engine_up", "Whether the container engine answered this scrape.")
+ENGINE_UP = Gauge("hypercode_engine_up", "Whether the container engine answered this scrape.", ["engine"])
 CONTAINERS_RUNNING = Gauge("hypercode_containers_running", "Containers of this installation.", ["kind"])
 SANDBOX_VERB_SECONDS = Histogram(
     "hypercode_sandbox_verb_seconds", "How long verbs of sandboxd took.", ["verb", "outcome"], buckets=LONG
