@@ -16,7 +16,7 @@ from .client import Collection, Swap, TestServer
 from .compiling import compiled, swap_key
 from .evidence import Evidence, gather
 from .generate import Candidate, Generator
-from .localise import suspiciousness
+from .localise import by_causes, one_cause_each
 from .rank import score
 from .report import Patch, describe
 from .second import Seed, best_seeds, second_candidates
@@ -173,7 +173,9 @@ class Search:
         """
         suite = self._baseline.suite
         self._validator = Validator(self._server, suite, self._deadline)
-        scores = suspiciousness(suite.coverage, set(suite.failing), self._evidence)
+        tests = self._collection.tests
+        groups = one_cause_each(suite.coverage, suite.failing, [test.file for test in tests])
+        scores = by_causes(suite.coverage, groups, self._evidence)
         generator = Generator(self._options.root, self._evidence, self._options.paths)
         candidates = generator.candidates(scores)
         self._progress("search", f"{len(scores)} suspicious lines", force=True)
@@ -238,9 +240,9 @@ class Search:
         if verdict.late and not patient:
             self._state.late.append(trial)
         required = self._required(candidate)
-        self._note_lead(trial, len(set(verdict.fixed) - self._baseline.suite.apart))
         probes = set(self._validator.probes)
         asked = probes & set(required)
+        self._note_lead(trial, len(set(verdict.fixed) - self._baseline.suite.apart), len(asked))
         if not verdict.fixed or not asked <= set(verdict.fixed):
             if verdict.fixed and candidate.base is None:
                 self._state.seeds.append(Seed(candidate, len(verdict.fixed)))
@@ -253,10 +255,14 @@ class Search:
             if required and len(required) < len(failing):
                 self._state.reached.append((trial, required))
 
-    def _note_lead(self, trial: Trial, gain: int) -> None:
-        """Keep it for the last resort; of second edits only those that gain more than one edit does."""
+    def _note_lead(self, trial: Trial, gain: int, asked: int) -> None:
+        """Keep it for the last resort when it fixes half of the failing tests that run what it changes.
+
+        What fixes fewer is more likely to step round the fault. Of second edits only those count
+        that gain more than one edit does.
+        """
         best = max((known for _, known in self._state.leads), default=0)
-        if gain and (trial[0].base is None or gain > best):
+        if gain and 2 * gain >= asked and (trial[0].base is None or gain > best):
             self._state.leads.append((trial, gain))
 
     def _required(self, candidate: Candidate) -> List[int]:
