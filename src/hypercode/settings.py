@@ -59,6 +59,7 @@ class GatewaySettings(BaseModel):
     port: int = 8080
     allowed_roots: list[Path] = Field(default_factory=list)
     secure_cookies: bool = False
+    requests_per_minute: int = Field(default=3000, ge=1)
     probes: list[str] = Field(default_factory=lambda: ["tools", "sandboxd"])
 
 

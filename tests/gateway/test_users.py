@@ -105,7 +105,7 @@ async def test_repeated_failures_are_limited_by_account_and_address(
     assert statuses == [401] * 5 + [429]
     right = await browser.post("/api/v1/login", json={**wrong, "password": PASSWORD})
     assert right.status_code == 429
-    assert right.headers["retry-after"] == "60"
+    assert 200 < int(right.headers["retry-after"]) <= 300
 
 
 async def test_a_cookie_alone_changes_nothing(browser: httpx2.AsyncClient, empty_database: Database) -> None:

@@ -55,9 +55,13 @@ class PathOutside(HyperCodeError):
 
 
 class RateLimited(HyperCodeError):
-    """Too many calls in too short a time."""
+    """Too many calls in too short a time; ``retry_after_s`` says when the next one may pass."""
 
     code = "RATE_LIMITED"
+
+    def __init__(self, message: str, *, hint: str = "", retry_after_s: float = 60.0) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after_s = retry_after_s
 
 
 class TimedOut(HyperCodeError):

@@ -10,11 +10,13 @@ from fastapi import APIRouter, FastAPI
 from hypercode.events.live import LiveEvents
 from hypercode.events.wake_ups import wake_ups
 from hypercode.gateway import api_tokens, artifacts, health, models, projects, runs, streams, tasks, users
-from hypercode.gateway.attempts import FailedAttempts
+from hypercode.gateway.attempts import SignInAttempts
 from hypercode.gateway.body_limit import BodyLimit
+from hypercode.gateway.counts import counts
 from hypercode.gateway.deps import Parts
 from hypercode.gateway.errors import Problem, install_error_handlers
 from hypercode.gateway.openapi import document, operation_id
+from hypercode.gateway.request_limit import RequestLimit
 from hypercode.gateway.request_log import RequestLog
 from hypercode.gateway.run_gauges import RunGauges
 from hypercode.gateway.static_ui import StaticUi, ui_router
@@ -33,12 +35,14 @@ def create_app(
 ) -> FastAPI:
     """Make the gateway on a migrated database; nothing connects before the app starts."""
     live = LiveEvents(database, wake_ups(database, RUN_EVENTS))
+    shared = counts(database.redis)
     parts = Parts(
         settings=settings,
         database=database,
         artifacts=ArtifactStore(settings.artifacts_dir),
         live=live,
-        failed_sign_ins=FailedAttempts(),
+        sign_ins=SignInAttempts(shared),
+        request_limit=RequestLimit(shared, settings.gateway.requests_per_minute),
         heartbeat_s=heartbeat_s,
         run_gauges=RunGauges(database),
     )

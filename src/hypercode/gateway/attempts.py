@@ -1,43 +1,50 @@
-"""A limit on failed sign-ins, in this process's memory."""
+"""A limit on failed sign-ins."""
 
-import time
-from collections import OrderedDict, deque
-from collections.abc import Callable
+import hashlib
 
 from hypercode.domain.errors import RateLimited
+from hypercode.gateway.counts import Count, Counts
+from hypercode.store.redis_keys import SIGN_INS
 
-WINDOW_S = 300.0
 PER_ACCOUNT = 5
 PER_ADDRESS = 50
-KEYS_KEPT = 10_000
 
 
-class FailedAttempts:
-    """Counts failures per (email, address) and per address; the oldest keys are forgotten first."""
+class SignInAttempts:
+    """Counts attempts per (email, address) and per address. One that succeeds is taken back.
 
-    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
-        self._now = now
-        self._failures: OrderedDict[str, deque[float]] = OrderedDict()
+    Counted before the password is looked at: many at once would otherwise all pass before the first has failed.
+    """
 
-    def check(self, email: str, address: str) -> None:
-        """Raise RateLimited when this pair, or this address alone, has failed too often of late."""
-        if self._count(f"{address} {email}") >= PER_ACCOUNT or self._count(address) >= PER_ADDRESS:
-            raise RateLimited("Too many failed sign-ins.", hint="Wait five minutes, then try again.")
+    def __init__(self, counts: Counts) -> None:
+        self._counts = counts
 
-    def failed(self, email: str, address: str) -> None:
-        for key in (f"{address} {email}", address):
-            self._failures.setdefault(key, deque()).append(self._now())
-            self._failures.move_to_end(key)
-        while len(self._failures) > KEYS_KEPT:
-            self._failures.popitem(last=False)
+    async def begin(self, email: str, address: str) -> None:
+        """Raise RateLimited when this pair, or this address alone, has tried too often of late."""
+        pair = await self._counts.add(SIGN_INS, _pair(email, address))
+        if pair.number > PER_ACCOUNT:
+            raise _too_many(pair)
+        alone = await self._counts.add(SIGN_INS, _name(address))
+        if alone.number > PER_ADDRESS:
+            raise _too_many(alone)
 
-    def succeeded(self, email: str, address: str) -> None:
-        self._failures.pop(f"{address} {email}", None)
+    async def succeeded(self, email: str, address: str) -> None:
+        await self._counts.forget(SIGN_INS, _pair(email, address))
+        await self._counts.add(SIGN_INS, _name(address), -1)
 
-    def _count(self, key: str) -> int:
-        failures = self._failures.get(key)
-        if failures is None:
-            return 0
-        while failures and failures[0] <= self._now() - WINDOW_S:
-            failures.popleft()
-        return len(failures)
+
+def _too_many(count: Count) -> RateLimited:
+    return RateLimited(
+        "Too many failed sign-ins.",
+        hint="Wait five minutes, then try again.",
+        retry_after_s=count.ends_in_s,
+    )
+
+
+def _pair(email: str, address: str) -> str:
+    return _name(f"{address} {email}")
+
+
+def _name(text: str) -> str:
+    # What people typed has no place in a key, and no bound.
+    return hashlib.sha256(text.encode()).hexdigest()

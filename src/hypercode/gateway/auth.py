@@ -16,7 +16,7 @@ from hypercode.domain.errors import PermissionDenied, Unauthenticated
 from hypercode.settings import GatewaySettings
 from hypercode.store.api_tokens import find_token_user
 from hypercode.store.tables import UserRow
-from hypercode.store.users import SESSION_LIFETIME, find_user_session
+from hypercode.store.users import SESSION_LIFETIME, find_user_session, sha256_hex
 
 COOKIE = "hypercode_session"
 CSRF_HEADER = "X-HyperCode-CSRF"
@@ -25,10 +25,14 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 @dataclass(frozen=True)
 class Caller:
-    """Whoever makes the request; ``csrf_token`` is empty for API tokens, which need none."""
+    """Whoever makes the request; ``csrf_token`` is empty for API tokens, which need none.
+
+    ``counted_as`` is whose requests are counted together: a person's, or those of one of their programs.
+    """
 
     user: UserRow
     csrf_token: str
+    counted_as: str
 
 
 async def identify(connection: HTTPConnection, session: AsyncSession) -> Caller:
@@ -41,7 +45,7 @@ async def identify(connection: HTTPConnection, session: AsyncSession) -> Caller:
     if found is None:
         raise Unauthenticated("You are not signed in.", hint="Sign in, or send an API token.")
     user_session, user = found
-    caller = Caller(user=user, csrf_token=user_session.csrf_token)
+    caller = Caller(user=user, csrf_token=user_session.csrf_token, counted_as=user.id)
     _refuse_cross_site(connection, caller)
     return caller
 
@@ -53,7 +57,7 @@ async def _from_token(authorization: str, session: AsyncSession) -> Caller:
         raise Unauthenticated(
             "The API token is not valid.", hint="It may have been revoked; make another under Settings."
         )
-    return Caller(user=user, csrf_token="")
+    return Caller(user=user, csrf_token="", counted_as=sha256_hex(secret.strip()))
 
 
 def _refuse_cross_site(connection: HTTPConnection, caller: Caller) -> None:

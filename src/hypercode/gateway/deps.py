@@ -11,8 +11,9 @@ from starlette.requests import HTTPConnection
 from hypercode.domain.errors import PermissionDenied
 from hypercode.domain.role import PersonRole
 from hypercode.events.live import LiveEvents
-from hypercode.gateway.attempts import FailedAttempts
+from hypercode.gateway.attempts import SignInAttempts
 from hypercode.gateway.auth import Caller, identify
+from hypercode.gateway.request_limit import RequestLimit
 from hypercode.gateway.run_gauges import RunGauges
 from hypercode.settings import Settings
 from hypercode.store.artifacts import ArtifactStore
@@ -27,7 +28,8 @@ class Parts:
     database: Database
     artifacts: ArtifactStore
     live: LiveEvents
-    failed_sign_ins: FailedAttempts
+    sign_ins: SignInAttempts
+    request_limit: RequestLimit
     heartbeat_s: float
     run_gauges: RunGauges
 
@@ -48,8 +50,15 @@ async def _db_session(parts: AppParts) -> AsyncGenerator[AsyncSession]:
 DbSession = Annotated[AsyncSession, Depends(_db_session, scope="function")]
 
 
+async def admit(connection: HTTPConnection, session: AsyncSession) -> Caller:
+    """Return the caller, whose request is counted; raises what ``identify`` raises, and RateLimited."""
+    caller = await identify(connection, session)
+    await parts_of(connection).request_limit.count(caller.counted_as)
+    return caller
+
+
 async def _caller(connection: HTTPConnection, session: DbSession) -> Caller:
-    return await identify(connection, session)
+    return await admit(connection, session)
 
 
 CurrentCaller = Annotated[Caller, Depends(_caller)]

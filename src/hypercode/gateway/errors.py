@@ -1,5 +1,6 @@
 """Errors as problem+json (RFC 9457). The only place of the gateway that knows which status an error has."""
 
+import math
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -12,7 +13,7 @@ from sqlalchemy.exc import DataError, InterfaceError, OperationalError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
-from hypercode.domain.errors import HyperCodeError
+from hypercode.domain.errors import HyperCodeError, RateLimited
 
 logger = structlog.get_logger(__name__)
 MEDIA_TYPE = "application/problem+json"
@@ -85,13 +86,15 @@ def problem_response(
         request_id=request_id_of(scope),
         errors=list(errors),
     )
-    headers = {"Retry-After": "60"} if status == 429 else None
-    return JSONResponse(body.model_dump(), status_code=status, media_type=MEDIA_TYPE, headers=headers)
+    return JSONResponse(body.model_dump(), status_code=status, media_type=MEDIA_TYPE)
 
 
 def error_response(scope: Mapping[str, Any], error: HyperCodeError) -> JSONResponse:
     status = STATUS_OF_CODE.get(error.code, 500)
-    return problem_response(scope, status=status, code=error.code, detail=error.message, hint=error.hint)
+    response = problem_response(scope, status=status, code=error.code, detail=error.message, hint=error.hint)
+    if isinstance(error, RateLimited):
+        response.headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s)))
+    return response
 
 
 def internal_error_response(scope: Mapping[str, Any]) -> JSONResponse:

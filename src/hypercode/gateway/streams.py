@@ -23,8 +23,8 @@ from hypercode.domain.event import Event, RunFinished, typed_events
 from hypercode.domain.run import RunStatus
 from hypercode.events import log
 from hypercode.events.live import FellBehind, LiveEvents
-from hypercode.gateway.auth import Caller, identify
-from hypercode.gateway.deps import AppParts, parts_of
+from hypercode.gateway.auth import Caller
+from hypercode.gateway.deps import AppParts, admit, parts_of
 from hypercode.gateway.errors import error_response
 from hypercode.gateway.runs import visible_run
 from hypercode.store.tables import RunHeadRow
@@ -171,7 +171,7 @@ async def get_run_events(
     start = after if last_event_id is None else last_event_id
     # Not the request's transaction: it would live as long as the stream.
     async with parts.database.transaction() as session:
-        watch = await begin_watch(session, await identify(request, session), run_id, start)
+        watch = await begin_watch(session, await admit(request, session), run_id, start)
         if _wants_json(request):
             return await _page(session, watch, limit)
     return EventStream(follow(parts.live, watch, parts.heartbeat_s))
@@ -196,7 +196,7 @@ async def watch_run(
     parts = parts_of(websocket)
     try:
         async with parts.database.transaction() as session:
-            watch = await begin_watch(session, await identify(websocket, session), run_id, after)
+            watch = await begin_watch(session, await admit(websocket, session), run_id, after)
     except HyperCodeError as error:
         await websocket.send_denial_response(error_response(websocket.scope, error))
         return

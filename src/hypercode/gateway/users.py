@@ -80,15 +80,12 @@ async def complete_setup(
     """Make the first admin with the one-time token of the first-run link, and sign them in."""
     _refuse_foreign_page(request)
     address = _address(request)
-    parts.failed_sign_ins.check("setup", address)
+    await parts.sign_ins.begin("setup", address)
     password_hash = await hash_password(body.password.get_secret_value())
-    try:
-        user = await users.create_first_admin(
-            session, token=body.token, email=body.email, name=body.name, password_hash=password_hash
-        )
-    except Unauthenticated:
-        parts.failed_sign_ins.failed("setup", address)
-        raise
+    user = await users.create_first_admin(
+        session, token=body.token, email=body.email, name=body.name, password_hash=password_hash
+    )
+    await parts.sign_ins.succeeded("setup", address)
     return await _sign_in(user, response, parts, session)
 
 
@@ -99,17 +96,16 @@ async def login(
     _refuse_foreign_page(request)
     email, address = body.email.strip().lower(), _address(request)
     try:
-        parts.failed_sign_ins.check(email, address)
+        await parts.sign_ins.begin(email, address)
     except RateLimited:
         SIGN_INS.labels("limited").inc()
         raise
     user = await users.find_user_by_email(session, email)
     password_hash = user.password_hash if user else None
     if not await password_matches(body.password.get_secret_value(), password_hash) or user is None:
-        parts.failed_sign_ins.failed(email, address)
         SIGN_INS.labels("refused").inc()
         raise Unauthenticated("The email address or the password is wrong.")
-    parts.failed_sign_ins.succeeded(email, address)
+    await parts.sign_ins.succeeded(email, address)
     return await _sign_in(user, response, parts, session)
 
 
