@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 VENV := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo up test test-fast check web web-check bench clean
+.PHONY: help setup setup-dev demo up test test-fast check web web-check dashboards bench clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -37,6 +37,9 @@ test-fast: ## Tests that need no container engine
 test: setup-dev check web web-check ## Everything: fast layers first, then containers and the browser
 	$(VENV)/pytest -q -m "not docker and not browser"
 	$(VENV)/pytest -q -m "docker or browser"
+
+dashboards: ## Write Grafana's dashboards anew
+	$(VENV)/python deploy/grafana/generate.py
 
 bench: setup ## Measure what docs/reference/benchmarks.md states
 	$(VENV)/python -m bench.platform

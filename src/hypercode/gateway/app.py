@@ -24,6 +24,7 @@ from hypercode.settings import Settings
 from hypercode.store.artifacts import ArtifactStore
 from hypercode.store.channels import RUN_EVENTS
 from hypercode.store.database import Database
+from hypercode.telemetry.metrics import SIGN_INS, begin_at_zero
 
 DESCRIPTION = "A self-hosted AI coding platform: tasks, runs, their events and their proofs."
 RESOURCES = (users, api_tokens, projects, models, tasks, runs, streams, artifacts)
@@ -49,6 +50,8 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
+        begin_at_zero(SIGN_INS, ["accepted", "refused", "limited"])
+        streams.show_streams()
         async with live:
             yield
 

@@ -28,7 +28,13 @@ from hypercode.gateway.deps import AppParts, admit, parts_of
 from hypercode.gateway.errors import error_response
 from hypercode.gateway.runs import visible_run
 from hypercode.store.tables import RunHeadRow
-from hypercode.telemetry.metrics import STREAM_EVENTS, STREAM_LAG_SECONDS, STREAM_RESETS, STREAMS_OPEN
+from hypercode.telemetry.metrics import (
+    STREAM_EVENTS,
+    STREAM_LAG_SECONDS,
+    STREAM_RESETS,
+    STREAMS_OPEN,
+    begin_at_zero,
+)
 
 router = APIRouter(prefix="/runs", tags=["runs"])
 
@@ -107,6 +113,14 @@ async def follow(live: LiveEvents, watch: Watch, heartbeat_s: float) -> AsyncGen
 
 async def _next(events: AsyncGenerator[Event]) -> Event | None:
     return await anext(events, None)
+
+
+def show_streams() -> None:
+    """Let both kinds of stream stand at 0 before the first watcher comes."""
+    for series in (STREAM_EVENTS, STREAM_LAG_SECONDS, STREAM_RESETS):
+        begin_at_zero(series, ["sse", "websocket"])
+    for kind in ("sse", "websocket"):
+        STREAMS_OPEN.labels(kind)
 
 
 class EventStream(StreamingResponse):

@@ -45,7 +45,15 @@ from hypercode.runs.services import Services
 from hypercode.store.artifacts import artifacts_of
 from hypercode.store.runs import children_of, get_run
 from hypercode.store.tables import JournalRow, RunRow
-from hypercode.telemetry.metrics import COST_USD, MODEL_CALL_SECONDS, MODEL_WAITS, TOKENS, TURNS, timed
+from hypercode.telemetry.metrics import (
+    COST_USD,
+    MODEL_CALL_SECONDS,
+    MODEL_WAITS,
+    TOKENS,
+    TURNS,
+    begin_at_zero,
+    timed,
+)
 
 SHOWN_ARGUMENTS = 4_000
 SHOWN_RESULT = 8_000
@@ -61,6 +69,10 @@ class Intents:
         self._hands = hands
         self._model: Model | None = None
         self._provider = provider_of(facts.model)
+        begin_at_zero(MODEL_CALL_SECONDS, [self._provider], ["done", "failed"])
+        begin_at_zero(MODEL_WAITS, [self._provider])
+        for counter in (TURNS, COST_USD):
+            begin_at_zero(counter, [facts.role.value], [self._provider])
 
     async def close(self) -> None:
         """Close the model's connections; called when a worker is done with the run."""

@@ -18,8 +18,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from hypercode.domain.address import binding
+from hypercode.domain.attestation import Grade
 from hypercode.domain.model import model_catalogue
 from hypercode.domain.role import AgentRole
+from hypercode.domain.run import RunStatus
 from hypercode.events.live import SWEEP_S
 from hypercode.events.wake_ups import wake_ups
 from hypercode.platform_api.client import PlatformClient
@@ -32,7 +34,7 @@ from hypercode.store.database import open_database
 from hypercode.store.models import announce_models
 from hypercode.store.queue import APPLICATION_NAME, APPLICATION_VERSION, queue_name
 from hypercode.store.runs import cancelled_among
-from hypercode.telemetry.metrics import watch_connections
+from hypercode.telemetry.metrics import RUN_SECONDS, RUNS_ENDED, begin_at_zero, watch_connections
 from hypercode.verification.client import VerifierClient
 
 logger = structlog.get_logger(__name__)
@@ -55,6 +57,9 @@ async def serve(settings: Settings, database_url: str, executor_id: str, roles: 
         platform=PlatformClient(settings.address_of("platform"), key),
         verifier=VerifierClient(settings.address_of("verifier"), verification_key),
     )
+    ends = [status.value for status in RunStatus if status.ended]
+    begin_at_zero(RUNS_ENDED, [role.value for role in roles], ends, [grade.value for grade in Grade])
+    begin_at_zero(RUN_SECONDS, [role.value for role in roles], ends)
     await _announce_models(services)
     listeners = [
         asyncio.create_task(_listen_for_cancels(services)),

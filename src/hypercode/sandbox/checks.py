@@ -14,7 +14,7 @@ from hypercode.sandbox.names import check_volume
 from hypercode.sandbox.relay import Relay, text_of
 from hypercode.sandbox.replies import checked_reply
 from hypercode.sandbox.workspaces import Workspaces
-from hypercode.telemetry.metrics import CHECK_SECONDS, timed
+from hypercode.telemetry.metrics import CHECK_SECONDS, begin_at_zero, timed
 
 REPORTS = "/tmp/hypercode-report"
 MAX_OUTPUT = 4 * 1024 * 1024
@@ -44,6 +44,7 @@ class Checks:
         self._engine = engine
         self._containers = containers
         self._workspaces = workspaces
+        begin_at_zero(CHECK_SECONDS, ["passed", "red", "timed_out", "failed"])
 
     async def run(self, request: CheckRequest) -> CheckOutput:
         """Check out, run, collect, remove everything."""

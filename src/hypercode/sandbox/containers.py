@@ -15,7 +15,7 @@ from hypercode.sandbox.profiles import ContainerSpec, Mount, python, sandbox_con
 from hypercode.sandbox.relay import Relay
 from hypercode.sandbox.runtime import RuntimeVolumes
 from hypercode.settings import SandboxSettings
-from hypercode.telemetry.metrics import SANDBOX_START_SECONDS, SANDBOX_STARTS
+from hypercode.telemetry.metrics import SANDBOX_START_SECONDS, SANDBOX_STARTS, begin_at_zero
 
 _SANDBOX_ID = re.compile(r"^hypercode-(agent|check|helper)-[0-9a-f]{24}$")
 
@@ -38,6 +38,9 @@ class Containers:
         self._instance = instance
         self._relays: dict[str, Relay] = {}
         self._locks: dict[str, asyncio.Lock] = {}
+        profiles = [profile.value for profile in Profile]
+        begin_at_zero(SANDBOX_STARTS, profiles, ["started", "found", "failed"])
+        begin_at_zero(SANDBOX_START_SECONDS, profiles, ["create", "start", "runner"])
 
     async def start(self, request: StartSandbox, *, tree_volume: str | None = None) -> SandboxInfo:
         """Start, or return the running container of the same (profile, owner, workspace).

@@ -24,7 +24,7 @@ from hypercode.sandbox.recipes import DECIDING, Facts, Plan, plan_environment
 from hypercode.sandbox.runtime import RuntimeVolumes
 from hypercode.sandbox.workspaces import ARGUMENT, Workspaces
 from hypercode.settings import SandboxSettings
-from hypercode.telemetry.metrics import ENVIRONMENT_BUILD_SECONDS, timed
+from hypercode.telemetry.metrics import ENVIRONMENT_BUILD_SECONDS, begin_at_zero, timed
 
 REPOSITORY = "hypercode-env"
 HINT = (
@@ -52,6 +52,7 @@ class Environments:
         self._egress = egress
         self._settings = settings
         self._building: dict[str, asyncio.Lock] = {}
+        begin_at_zero(ENVIRONMENT_BUILD_SECONDS, ["built", "cached", "failed"])
 
     async def build(self, request: BuildEnvironment, progress: Progress) -> Environment:
         """Build or find the environment of the workspace's base commit."""

@@ -4,8 +4,9 @@ Labels take few values, all of them ours: no ids, and nothing that a user, a mod
 """
 
 import asyncio
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
+from itertools import product
 from time import perf_counter
 
 from prometheus_client import Counter, Gauge, Histogram
@@ -103,6 +104,12 @@ DATABASE_CONNECTIONS = Gauge(
     "hypercode_database_connections", "Connections of this process's pool to Postgres.", ["state"]
 )
 DATABASE_CONNECTIONS_MAX = Gauge("hypercode_database_connections_max", "Connections that the pool may open.")
+
+
+def begin_at_zero(series: Counter | Histogram, *values: Iterable[str]) -> None:
+    """Show every combination of these labels from the start: a series that begins at 1 hides its first rise."""
+    for labels in product(*values):
+        series.labels(*labels)
 
 
 class Timing:

@@ -19,7 +19,13 @@ from hypercode.policy.decide import Allow, Ask, Deny, ToolCall, decide
 from hypercode.policy.rules import Policy
 from hypercode.sandbox.base import Sandboxes
 from hypercode.store.audit import AuditedCall
-from hypercode.telemetry.metrics import TOOL_CALL_SECONDS, TOOL_CALLS, TOOL_CALLS_IN_FLIGHT, TOOL_DECISIONS
+from hypercode.telemetry.metrics import (
+    TOOL_CALL_SECONDS,
+    TOOL_CALLS,
+    TOOL_CALLS_IN_FLIGHT,
+    TOOL_DECISIONS,
+    begin_at_zero,
+)
 from hypercode.tools.ledger import Intention, Ledger, Started
 from hypercode.tools.limits import CallLimits
 from hypercode.tools.registry import Registry, Report, Tool, ToolContext
@@ -66,6 +72,7 @@ class Dispatcher:
         self._ledger = ledger
         self._sandboxes = sandboxes
         self._limits = limits or CallLimits()
+        begin_at_zero(TOOL_DECISIONS, [tool.name for tool in registry], ["allow", "deny", "ask", "refuse"])
 
     def visible(self, grant: Grant) -> list[types.Tool]:
         """The tools that this grant may call, decided like the calls themselves."""

@@ -20,7 +20,7 @@ from hypercode.store.base_results import find_base_result, keep_base_result, res
 from hypercode.store.database import Database
 from hypercode.store.runs import get_run, get_task_of, update_run
 from hypercode.store.tables import RunRow, TaskRow
-from hypercode.telemetry.metrics import VERDICTS, VERIFICATION_SECONDS, timed
+from hypercode.telemetry.metrics import VERDICTS, VERIFICATION_SECONDS, begin_at_zero, timed
 from hypercode.verification.attestation import MEDIA_TYPE, key_id, sign
 from hypercode.verification.baselines import Baseline, Frozen, run_baseline
 from hypercode.verification.checks import CheckRunner, Place
@@ -91,6 +91,8 @@ class Verifier:
         self._artifacts = artifacts
         self._runner = runner
         self._key = key
+        begin_at_zero(VERDICTS, [grade.value for grade in Grade])
+        begin_at_zero(VERIFICATION_SECONDS, ["freeze", "verify"], ["done", "failed"])
 
     async def freeze(self, request: Freeze) -> FrozenChecks:
         """Run the checks at base and pin what they report. Freezing the same again returns what is pinned.
