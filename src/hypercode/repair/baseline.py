@@ -85,7 +85,9 @@ class Measurer:
     def trace(self, tests: List[TestCase], wall_s: float) -> None:
         """Line coverage of failing tests and of passing ones, those of the same files first."""
         suite = self.result.suite
+        # Quick ones first: slow ones that run the code in a process of their own must not use up the time.
         calm = [test for test in suite.failing if test not in self.result.hanging]
+        calm.sort(key=lambda test: suite.seconds.get(test, 0.0))
         files = {tests[test].file for test in suite.failing}
         ranked = sorted(
             suite.passing,
