@@ -14,6 +14,8 @@ from hypercode.cli.__main__ import COMMANDS, app
 from hypercode.domain.errors import HyperCodeError
 from hypercode.domain.event import PAYLOADS
 from hypercode.settings import Settings
+from hypercode.store.channels import CHANNELS, redis_channel
+from hypercode.store.redis_keys import CHANGED_S, KEYS
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "docs" / "reference"
@@ -68,6 +70,15 @@ def test_cli_names_every_command_and_option(name: str) -> None:
     assert [option for option in options if option not in text] == []
     # An option that is described must be there too.
     assert set(re.findall(r"(?m)^\| `(--[a-z-]+)", text)) <= set(options)
+
+
+def test_redis_names_every_key_with_its_lifetime_and_every_channel() -> None:
+    text = (REFERENCE / "redis.md").read_text()
+    named = dict(re.findall(r"(?m)^\| `(hypercode:\S+\*)` \| (\d+) s \|", text))
+    assert named == {key.pattern: str(key.lifetime_s) for key in KEYS}
+    assert f"lives {CHANGED_S} s" in text
+    channels = re.findall(r"(?m)^\| `(hypercode:[a-z_]+)` \|", text)
+    assert channels == [redis_channel(channel) for channel in CHANNELS]
 
 
 def error_codes(error: type[HyperCodeError]) -> Iterator[str]:

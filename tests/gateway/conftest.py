@@ -104,7 +104,7 @@ async def new_person(app: FastAPI, empty_database: Database) -> AsyncIterator[Ne
             )
             session.add(user)
             await session.flush()
-            token = await create_token(session, user, "test")
+            token = await create_token(session, user.id, "test")
             await session.refresh(user)
         client = client_of(app, Authorization=f"Bearer {token}")
         clients.append(client)

@@ -15,6 +15,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
+from tests.fixtures.redis_server import RedisServer
 
 from hypercode.gateway.app import create_app
 from hypercode.settings import Settings
@@ -73,6 +74,23 @@ async def test_readiness_names_each_dependency(client: httpx2.AsyncClient, short
     async with process(short.socket("tools"), "tools"), process(short.socket("sandboxd"), "sandboxd"):
         answer = await client.get("/readyz")
     assert (answer.status_code, answer.json()["ready"]) == (200, True)
+
+
+async def test_a_redis_that_is_gone_is_named_and_stops_nothing(
+    short: Settings, redis_database: Database, redis_server: RedisServer
+) -> None:
+    transport = httpx2.ASGITransport(app=create_app(short, redis_database))
+    async with (
+        httpx2.AsyncClient(transport=transport, base_url="http://hypercode.test") as client,
+        process(short.socket("tools"), "tools"),
+        process(short.socket("sandboxd"), "sandboxd"),
+    ):
+        up = (await client.get("/readyz")).json()
+        redis_server.kill()
+        gone = await client.get("/readyz")
+    assert up["dependencies"][-1] == {"name": "redis", "status": "up", "detail": "answers"}
+    assert (gone.status_code, gone.json()["ready"]) == (200, True)
+    assert gone.json()["dependencies"][-1]["status"] == "degraded"
 
 
 async def test_a_database_that_is_gone_is_named(short: Settings) -> None:

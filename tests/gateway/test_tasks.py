@@ -18,6 +18,7 @@ from hypercode.store.database import Database
 from hypercode.store.models import ModelInfo, announce_models
 from hypercode.store.runs import update_run
 from hypercode.store.tables import RunEventRow, RunRow, TaskRow
+from hypercode.store.users import to_domain
 
 pytestmark = pytest.mark.anyio
 Make = Callable[..., Awaitable[dict[str, str]]]
@@ -66,7 +67,9 @@ async def test_a_failure_anywhere_leaves_nothing(
 
     async def accept_then_fail() -> None:
         async with empty_database.transaction() as session:
-            accepted = await accept_task(session, read_grant_key(settings.keys_dir), admin.user, request)
+            accepted = await accept_task(
+                session, read_grant_key(settings.keys_dir), to_domain(admin.user), request
+            )
             run_ids.append(accepted.run_id)
             raise ConnectionError("the last statement failed")
 

@@ -1,6 +1,7 @@
 """Two gateways on one database and one Redis: what one counts, keeps or ends holds in the other."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from fnmatch import fnmatch
 from typing import Any
 
 import httpx2
@@ -10,12 +11,17 @@ from pydantic import SecretStr
 from tests.fixtures.redis_server import RedisServer
 
 from hypercode.gateway.app import create_app
+from hypercode.gateway.auth import COOKIE, CSRF_HEADER
 from hypercode.settings import Settings
+from hypercode.store.cache import changed, keep, kept, seal_key
 from hypercode.store.database import Database, open_database
+from hypercode.store.redis_keys import CHANGED_S, KEYS, PROJECTS, SESSION
+from hypercode.store.users import close_user_sessions_of, sha256_hex
 
 pytestmark = pytest.mark.anyio
 ORIGIN = "http://hypercode.test"
 PER_MINUTE = 6
+PASSWORD = "a long enough password"
 NewPerson = Callable[..., Awaitable[Any]]
 
 
@@ -24,7 +30,9 @@ async def gateways(
     settings: Settings, empty_database: Database, redis_server: RedisServer
 ) -> AsyncIterator[list[FastAPI]]:
     limited = settings.gateway.model_copy(update={"requests_per_minute": PER_MINUTE})
-    databases = [open_database(empty_database.url, SecretStr(redis_server.url)) for _ in range(2)]
+    databases = [
+        open_database(empty_database.url, SecretStr(redis_server.url), seal_key("shared")) for _ in range(2)
+    ]
     yield [create_app(settings.model_copy(update={"gateway": limited}), database) for database in databases]
     for database in databases:
         await database.dispose()
@@ -57,7 +65,7 @@ async def test_requests_are_counted_together_for_each_token(
 
 
 async def test_failed_sign_ins_are_counted_together(gateways: list[FastAPI], new_person: NewPerson) -> None:
-    person = await new_person(password="a long enough password")
+    person = await new_person(password=PASSWORD)
     first, second = (client_of(app) for app in gateways)
     wrong = {"email": person.user.email, "password": "not the password"}
     statuses = [
@@ -65,3 +73,97 @@ async def test_failed_sign_ins_are_counted_together(gateways: list[FastAPI], new
         for client in (first, second, first, second, first, second)
     ]
     assert statuses == [401] * 5 + [429]
+
+
+async def signed_in(apps: list[FastAPI], person: Any) -> tuple[list[httpx2.AsyncClient], str]:
+    """Sign in at the first gateway; returns a client of each that carries the cookie, and the CSRF token."""
+    clients = [client_of(app) for app in apps]
+    answer = await clients[0].post("/api/v1/login", json={"email": person.user.email, "password": PASSWORD})
+    clients[1].cookies = clients[0].cookies
+    return clients, answer.json()["csrf_token"]
+
+
+async def test_a_sign_in_ended_at_one_gateway_is_refused_at_the_other_at_once(
+    gateways: list[FastAPI], new_person: NewPerson, redis_server: RedisServer
+) -> None:
+    (first, second), csrf = await signed_in(gateways, await new_person(password=PASSWORD))
+    cookie = {"Cookie": f"{COOKIE}={second.cookies[COOKIE]}"}
+    assert (await second.get("/api/v1/me")).status_code == 200
+    assert redis_server.client.keys(SESSION.of("*")) != []
+    assert (await second.get("/api/v1/me")).status_code == 200
+    assert (await first.post("/api/v1/logout", headers={CSRF_HEADER: csrf})).status_code == 204
+    for client in (client_of(app, **cookie) for app in gateways):
+        assert (await client.get("/api/v1/me")).status_code == 401
+
+
+async def test_a_password_reset_ends_sign_ins_that_are_kept(
+    gateways: list[FastAPI], new_person: NewPerson
+) -> None:
+    person = await new_person(password=PASSWORD)
+    (_, second), _ = await signed_in(gateways, person)
+    assert (await second.get("/api/v1/me")).status_code == 200
+    async with gateways[0].state.parts.database.transaction() as session:
+        await close_user_sessions_of(session, person.user.id)
+    assert (await second.get("/api/v1/me")).status_code == 401
+
+
+async def test_what_redis_holds_makes_nobody_an_admin(
+    gateways: list[FastAPI], new_person: NewPerson, redis_server: RedisServer
+) -> None:
+    (_, second), _ = await signed_in(gateways, await new_person("member", password=PASSWORD))
+    assert (await second.get("/api/v1/me")).json()["user"]["role"] == "member"
+    (name,) = redis_server.client.keys(SESSION.of("*"))
+    kept = redis_server.client.get(name)
+    redis_server.client.set(name, kept.replace('"member"', '"admin"'))
+    assert (await second.get("/api/v1/me")).json()["user"]["role"] == "member"
+    redis_server.client.set(SESSION.of(sha256_hex("made up")), kept)
+    forged = client_of(gateways[1], Cookie=f"{COOKIE}=made up")
+    assert (await forged.get("/api/v1/me")).status_code == 401
+
+
+async def test_a_change_at_one_gateway_is_in_the_other_ones_list_at_once(
+    gateways: list[FastAPI], new_person: NewPerson
+) -> None:
+    person = await new_person()
+    first, second = (client_of(app, Authorization=f"Bearer {person.token}") for app in gateways)
+
+    async def names() -> list[str]:
+        return [each["name"] for each in (await second.get("/api/v1/projects")).json()["items"]]
+
+    assert await names() == []
+    source = {"source_kind": "git_url", "source": "https://git.example.com/a/b.git", "name": "before"}
+    project = (await first.post("/api/v1/projects", json=source)).json()
+    assert await names() == ["before"]
+    await first.patch(f"/api/v1/projects/{project['id']}", json={"name": "after"})
+    assert await names() == ["after"]
+
+
+async def test_a_change_that_is_not_committed_yet_keeps_readers_from_keeping(
+    gateways: list[FastAPI], redis_server: RedisServer, empty_database: Database
+) -> None:
+    one, other = (app.state.parts.database for app in gateways)
+    async with one.transaction() as changing:
+        await changed(changing, PROJECTS, "org_x")
+        async with other.transaction() as session:
+            await keep(session, PROJECTS, "org_x", "old")
+            assert await kept(session, PROJECTS, "org_x") is None
+    redis_server.client.flushall()
+    async with other.transaction() as session:
+        await keep(session, PROJECTS, "org_x", "new")
+        assert await kept(session, PROJECTS, "org_x") == "new"
+
+
+async def test_every_key_is_one_of_the_table_and_ends(
+    gateways: list[FastAPI], new_person: NewPerson, redis_server: RedisServer
+) -> None:
+    (first, second), csrf = await signed_in(gateways, await new_person(password=PASSWORD))
+    await second.get("/api/v1/projects")
+    await client_of(gateways[0]).post("/api/v1/login", json={"email": "nobody", "password": PASSWORD})
+    used = set[str]()
+    for name in redis_server.client.keys("*"):
+        (key,) = [key for key in KEYS if fnmatch(name, key.pattern)]
+        assert 0 < redis_server.client.ttl(name) <= key.lifetime_s
+        used.add(key.pattern)
+    assert used == {key.pattern for key in KEYS}
+    await first.post("/api/v1/logout", headers={CSRF_HEADER: csrf})
+    assert redis_server.client.ttl(redis_server.client.keys(SESSION.of("*"))[0]) <= CHANGED_S

@@ -6,16 +6,14 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from sqlalchemy import delete
 
 from hypercode.cli.environment import database_url, process_settings
 from hypercode.cli.supervisor import attached
 from hypercode.domain.errors import InvalidArgument, NotFound
 from hypercode.gateway.passwords import MIN_LENGTH, hash_password
 from hypercode.settings import Settings
-from hypercode.store.database import Database
-from hypercode.store.tables import UserSessionRow
-from hypercode.store.users import ensure_setup_token, find_user_by_email
+from hypercode.store.database import Database, open_database
+from hypercode.store.users import close_user_sessions_of, ensure_setup_token, find_user_by_email
 
 admin = typer.Typer(
     help="The first admin, and forgotten passwords.", no_args_is_help=True, rich_markup_mode=None
@@ -74,11 +72,11 @@ def reset(
 
 async def _reset(email: str, password: str) -> None:
     async with attached(Settings(), lambda text: typer.echo(text, err=True)) as platform:
-        database = Database(platform.database_url)
+        database = open_database(platform.database_url, platform.redis_url)
         async with database.transaction() as session:
             user = await find_user_by_email(session, email)
             if user is None:
                 raise NotFound(f"There is no account {email}.", hint="Check the address.")
             user.password_hash = await hash_password(password)
-            await session.execute(delete(UserSessionRow).where(UserSessionRow.user_id == user.id))
+            await close_user_sessions_of(session, user.id)
         await database.dispose()

@@ -7,8 +7,10 @@ import uvicorn
 
 from hypercode.cli.environment import database_url, process_settings
 from hypercode.cli.listener import bind
+from hypercode.gateway.acceptance import read_grant_key
 from hypercode.gateway.app import create_app
 from hypercode.settings import Settings
+from hypercode.store.cache import seal_key
 from hypercode.store.database import Database, open_database
 from hypercode.telemetry.metrics import watch_connections
 
@@ -16,7 +18,12 @@ from hypercode.telemetry.metrics import watch_connections
 def gateway() -> None:
     """Run the gateway on HYPERCODE_GATEWAY__HOST and __PORT, and on its unix socket."""
     settings = process_settings()
-    asyncio.run(serve(settings, open_database(database_url(settings), settings.redis_url)))
+    asyncio.run(serve(settings, _database(settings)))
+
+
+def _database(settings: Settings) -> Database:
+    seal = seal_key(read_grant_key(settings.keys_dir)) if settings.redis_url else None
+    return open_database(database_url(settings), settings.redis_url, seal)
 
 
 async def serve(settings: Settings, database: Database) -> None:

@@ -122,7 +122,7 @@ async def _work(repo: Path, request: NewTask, show: Show, patch_out: Path | None
     try:
         async with attached(settings, show.say) as platform:
             submission = (await loading).Submission(settings, repo, show, interrupted)
-            return _exit_code(await submission.follow(platform.database_url, request, patch_out))
+            return _exit_code(await submission.follow(platform, request, patch_out))
     except asyncio.CancelledError:
         if interrupted.is_set():
             return INTERRUPTED

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 from hypercode.cli.show import Show
+from hypercode.cli.supervisor import State
 from hypercode.domain.event import Event, RunFinished
 from hypercode.domain.project import SourceKind
 from hypercode.domain.task import NewTask
@@ -17,7 +18,7 @@ from hypercode.store.channels import RUN_EVENTS
 from hypercode.store.database import Database, open_database
 from hypercode.store.projects import ensure_project
 from hypercode.store.runs import request_cancel
-from hypercode.store.users import ensure_local_user
+from hypercode.store.users import ensure_local_user, to_domain
 
 
 class Submission:
@@ -29,8 +30,8 @@ class Submission:
         self._show = show
         self._interrupted = interrupted
 
-    async def follow(self, database_url: str, request: NewTask, patch_out: Path | None) -> RunFinished:
-        database = open_database(database_url, self._settings.redis_url)
+    async def follow(self, platform: State, request: NewTask, patch_out: Path | None) -> RunFinished:
+        database = open_database(platform.database_url, platform.redis_url)
         try:
             run_id = await self._hand_in(database, request)
             async with LiveEvents(database, wake_ups(database, RUN_EVENTS)) as live:
@@ -41,7 +42,7 @@ class Submission:
 
     async def _hand_in(self, database: Database, request: NewTask) -> str:
         async with database.transaction() as session:
-            user = await ensure_local_user(session)
+            user = to_domain(await ensure_local_user(session))
             project = await ensure_project(
                 session, user.organisation_id, source_kind=SourceKind.LOCAL_PATH, source=str(self._repo),
                 name=self._repo.name or "root",

@@ -12,7 +12,7 @@ from io import TextIOWrapper
 from pathlib import Path
 
 import structlog
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, SecretStr, ValidationError, field_serializer
 
 from hypercode.cli.children import Child, ChildSpec, Starter
 from hypercode.cli.keys import ensure_keys
@@ -35,8 +35,14 @@ class State(BaseModel):
     pid: int
     version: str
     database_url: str
+    redis_url: SecretStr | None = None
     gateway_url: str | None
     children: dict[str, int]
+
+    @field_serializer("redis_url")
+    def _in_the_clear(self, url: SecretStr | None) -> str | None:
+        # The file is its owner's only, as the database's URL in it demands.
+        return url.get_secret_value() if url else None
 
 
 def state_path(settings: Settings) -> Path:
@@ -221,6 +227,7 @@ class Supervisor:
             pid=os.getpid(),
             version=version("hypercode-platform"),
             database_url=self.database_url,
+            redis_url=self._settings.redis_url,
             gateway_url=f"http://{gateway.host}:{gateway.port}" if self._gateway else None,
             children={name: child.pid for name, child in self._children.items()},
         )

@@ -18,6 +18,7 @@ from hypercode.domain.grant import Grant
 from hypercode.domain.ids import new_id
 from hypercode.domain.role import AgentRole, PersonRole
 from hypercode.domain.task import NewTask, Routing
+from hypercode.domain.user import User
 from hypercode.events import log
 from hypercode.gateway.routing import Route, route
 from hypercode.policy import grants
@@ -25,7 +26,7 @@ from hypercode.store.models import announced_models, default_model
 from hypercode.store.projects import get_project
 from hypercode.store.queue import enqueue_run
 from hypercode.store.runs import create_run, runs_of_task
-from hypercode.store.tables import ProjectRow, RunRow, TaskRow, UserRow
+from hypercode.store.tables import ProjectRow, RunRow, TaskRow
 from hypercode.store.tasks import create_task
 
 # Above the task's own wall time: a run may stand in the queue or wait for a person.
@@ -58,7 +59,7 @@ def read_grant_key(keys_dir: Path) -> str:
 async def accept_task(
     session: AsyncSession,
     grant_key: str,
-    user: UserRow,
+    user: User,
     request: NewTask,
     *,
     idempotency_key: str | None = None,
@@ -154,12 +155,12 @@ async def _already_accepted(session: AsyncSession, task_id: str, request: NewTas
     return Accepted(task_id=task_id, run_id=runs[0].id)
 
 
-async def _checked_model(session: AsyncSession, user: UserRow, name: str | None) -> str:
+async def _checked_model(session: AsyncSession, user: User, name: str | None) -> str:
     if name is None:
         return await default_model(session)
     if not MODEL_NAME.fullmatch(name):
         raise InvalidArgument(f"{name!r} names no model.", hint=MODEL_HINT)
-    if name.startswith("scripted:") and user.role != PersonRole.ADMIN.value:
+    if name.startswith("scripted:") and user.role is not PersonRole.ADMIN:
         raise PermissionDenied(
             "Only admins may run a scripted model: it reads a file on the worker's machine.",
             hint="Choose another model.",

@@ -47,7 +47,7 @@ async def list_tokens(caller: CurrentCaller, session: DbSession) -> ApiTokenList
 
 @router.post("", status_code=201)
 async def create_token(body: NewApiToken, caller: CurrentCaller, session: DbSession) -> CreatedApiToken:
-    secret, row = await api_tokens.issue_token(session, caller.user, body.name)
+    secret, row = await api_tokens.issue_token(session, caller.user.id, body.name)
     return CreatedApiToken(token=_show(row), secret=secret)
 
 

@@ -13,10 +13,10 @@ from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
 from hypercode.domain.errors import PermissionDenied, Unauthenticated
+from hypercode.domain.user import User
 from hypercode.settings import GatewaySettings
 from hypercode.store.api_tokens import find_token_user
-from hypercode.store.tables import UserRow
-from hypercode.store.users import SESSION_LIFETIME, find_user_session, sha256_hex
+from hypercode.store.users import SESSION_LIFETIME, find_user_session, sha256_hex, to_domain
 
 COOKIE = "hypercode_session"
 CSRF_HEADER = "X-HyperCode-CSRF"
@@ -30,7 +30,7 @@ class Caller:
     ``counted_as`` is whose requests are counted together: a person's, or those of one of their programs.
     """
 
-    user: UserRow
+    user: User
     csrf_token: str
     counted_as: str
 
@@ -44,8 +44,7 @@ async def identify(connection: HTTPConnection, session: AsyncSession) -> Caller:
     found = await find_user_session(session, token) if token else None
     if found is None:
         raise Unauthenticated("You are not signed in.", hint="Sign in, or send an API token.")
-    user_session, user = found
-    caller = Caller(user=user, csrf_token=user_session.csrf_token, counted_as=user.id)
+    caller = Caller(user=found.user, csrf_token=found.csrf_token, counted_as=found.user.id)
     _refuse_cross_site(connection, caller)
     return caller
 
@@ -57,7 +56,7 @@ async def _from_token(authorization: str, session: AsyncSession) -> Caller:
         raise Unauthenticated(
             "The API token is not valid.", hint="It may have been revoked; make another under Settings."
         )
-    return Caller(user=user, csrf_token="", counted_as=sha256_hex(secret.strip()))
+    return Caller(user=to_domain(user), csrf_token="", counted_as=sha256_hex(secret.strip()))
 
 
 def _refuse_cross_site(connection: HTTPConnection, caller: Caller) -> None:

@@ -65,5 +65,5 @@ CurrentCaller = Annotated[Caller, Depends(_caller)]
 
 
 def require_admin(caller: Caller, what: str) -> None:
-    if caller.user.role != PersonRole.ADMIN.value:
+    if caller.user.role is not PersonRole.ADMIN:
         raise PermissionDenied(f"Only admins may {what}.", hint="Ask an admin of your organisation.")

@@ -1,5 +1,7 @@
 """Whether this process lives, whether its dependencies answer, and the numbers."""
 
+from typing import TYPE_CHECKING
+
 import anyio
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -10,6 +12,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from hypercode.gateway.deps import AppParts, Parts
 from hypercode.gateway.metrics import RELAYED, ask, exposition
 
+if TYPE_CHECKING:
+    from hypercode.store.redis_door import RedisDoor
+
 router = APIRouter(tags=["health"])
 PROBE_TIMEOUT_S = 3.0
 
@@ -19,7 +24,7 @@ class Health(BaseModel):
 
 
 class Dependency(BaseModel):
-    """``status`` is ``up`` or ``down``; ``detail`` says what was seen."""
+    """``status`` is ``up``, ``down``, or ``degraded``: slower without it; ``detail`` says what was seen."""
 
     name: str
     status: str
@@ -40,7 +45,9 @@ async def get_health() -> Health:
 async def get_readiness(parts: AppParts, response: Response) -> Readiness:
     dependencies = [await _postgres(parts)]
     dependencies.extend([await _process(parts, name) for name in parts.settings.gateway.probes])
-    ready = all(dependency.status == "up" for dependency in dependencies)
+    if parts.database.redis is not None:
+        dependencies.append(await _redis(parts.database.redis))
+    ready = all(dependency.status != "down" for dependency in dependencies)
     if not ready:
         response.status_code = 503
     return Readiness(ready=ready, dependencies=dependencies)
@@ -64,6 +71,16 @@ async def _postgres(parts: Parts) -> Dependency:
         else:
             return Dependency(name="postgres", status="up", detail="answers")
     return Dependency(name="postgres", status="down", detail=detail)
+
+
+async def _redis(door: "RedisDoor") -> Dependency:
+    if await door.answers():
+        return Dependency(name="redis", status="up", detail="answers")
+    return Dependency(
+        name="redis",
+        status="degraded",
+        detail="does not answer; streams look every 2 s, limits are counted by each gateway",
+    )
 
 
 async def _process(parts: Parts, name: str) -> Dependency:

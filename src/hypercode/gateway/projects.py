@@ -42,8 +42,7 @@ class ProjectList(BaseModel):
 
 @router.get("")
 async def list_projects(caller: CurrentCaller, session: DbSession) -> ProjectList:
-    rows = await projects.projects_of(session, caller.user.organisation_id)
-    return ProjectList(items=[projects.to_domain(row) for row in rows])
+    return ProjectList(items=await projects.list_projects(session, caller.user.organisation_id))
 
 
 @router.post("", status_code=201)
@@ -72,10 +71,7 @@ async def update_project(
     project_id: str, body: ProjectChange, caller: CurrentCaller, session: DbSession
 ) -> Project:
     row = await projects.get_project(session, caller.user.organisation_id, project_id)
-    if body.name is not None:
-        await projects.rename_project(session, row, body.name)
-    if body.environment is not None:
-        row.environment = body.environment.model_dump(mode="json")
+    await projects.change_project(session, row, body.name, body.environment)
     return projects.to_domain(row)
 
 

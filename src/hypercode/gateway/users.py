@@ -120,7 +120,7 @@ async def logout(
 
 @router.get("/me")
 async def get_me(caller: CurrentCaller) -> Me:
-    return Me(user=users.to_domain(caller.user), csrf_token=caller.csrf_token)
+    return Me(user=caller.user, csrf_token=caller.csrf_token)
 
 
 async def _sign_in(user: UserRow, response: Response, parts: AppParts, session: DbSession) -> Me:

@@ -16,12 +16,12 @@ PREFIX = "hc_"
 USE_RESOLUTION = timedelta(minutes=1)
 
 
-async def issue_token(session: AsyncSession, user: UserRow, name: str) -> tuple[str, ApiTokenRow]:
+async def issue_token(session: AsyncSession, user_id: str, name: str) -> tuple[str, ApiTokenRow]:
     """Make a token; the secret is returned here and never again."""
     secret = PREFIX + secrets.token_urlsafe(32)
     row = ApiTokenRow(
         id=new_id("api_token"),
-        user_id=user.id,
+        user_id=user_id,
         name=name,
         token_sha256=sha256_hex(secret),
         created_at=datetime.now(UTC),
@@ -31,9 +31,9 @@ async def issue_token(session: AsyncSession, user: UserRow, name: str) -> tuple[
     return secret, row
 
 
-async def create_token(session: AsyncSession, user: UserRow, name: str) -> str:
+async def create_token(session: AsyncSession, user_id: str, name: str) -> str:
     """Make a token and return its secret."""
-    secret, _ = await issue_token(session, user, name)
+    secret, _ = await issue_token(session, user_id, name)
     return secret
 
 

@@ -66,12 +66,12 @@ class Database:
         await self.engine.dispose()
 
 
-def open_database(url: str, redis_url: SecretStr | None) -> Database:
+def open_database(url: str, redis_url: SecretStr | None, seal_key: bytes | None = None) -> Database:
     """Make the Database of a process; Redis's client is loaded only where it is wanted."""
     if redis_url is None:
         return Database(url)
-    door = importlib.import_module("hypercode.store.redis_door").RedisDoor(redis_url.get_secret_value())
-    return Database(url, redis=door)
+    module = importlib.import_module("hypercode.store.redis_door")
+    return Database(url, redis=module.RedisDoor(redis_url.get_secret_value(), seal_key))
 
 
 def redis_of(session: AsyncSession) -> "RedisDoor | None":

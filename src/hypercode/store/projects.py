@@ -2,13 +2,18 @@
 
 from datetime import UTC, datetime
 
+from pydantic import TypeAdapter
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from hypercode.domain.errors import Conflict, NotFound
 from hypercode.domain.ids import new_id
 from hypercode.domain.project import EnvironmentSettings, Project, SourceKind
+from hypercode.store import cache
+from hypercode.store.redis_keys import PROJECTS
 from hypercode.store.tables import ProjectRow
+
+PROJECT_LIST = TypeAdapter(list[Project])
 
 
 async def create_project(
@@ -32,6 +37,7 @@ async def create_project(
     )
     session.add(row)
     await session.flush()
+    await cache.changed(session, PROJECTS, organisation_id)
     return row
 
 
@@ -70,17 +76,29 @@ async def get_project(session: AsyncSession, organisation_id: str, project_id: s
     return row
 
 
-async def projects_of(session: AsyncSession, organisation_id: str) -> list[ProjectRow]:
+async def list_projects(session: AsyncSession, organisation_id: str) -> list[Project]:
+    """Return an organisation's projects by name. May come from the cache."""
+    known = await cache.kept(session, PROJECTS, organisation_id)
+    if known is not None:
+        return PROJECT_LIST.validate_json(known)
     rows = await session.scalars(
         select(ProjectRow).where(ProjectRow.organisation_id == organisation_id).order_by(ProjectRow.name)
     )
-    return list(rows)
+    projects = [to_domain(row) for row in rows]
+    await cache.keep(session, PROJECTS, organisation_id, PROJECT_LIST.dump_json(projects).decode())
+    return projects
 
 
-async def rename_project(session: AsyncSession, row: ProjectRow, name: str) -> None:
-    if name != row.name:
+async def change_project(
+    session: AsyncSession, row: ProjectRow, name: str | None, environment: EnvironmentSettings | None
+) -> None:
+    """Change what is given; raises Conflict when another project has the name."""
+    if name is not None and name != row.name:
         await _refuse_taken_name(session, row.organisation_id, name)
         row.name = name
+    if environment is not None:
+        row.environment = environment.model_dump(mode="json")
+    await cache.changed(session, PROJECTS, row.organisation_id)
 
 
 async def _refuse_taken_name(session: AsyncSession, organisation_id: str, name: str) -> None:

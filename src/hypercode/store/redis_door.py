@@ -30,9 +30,13 @@ T = TypeVar("T")
 
 
 class RedisDoor:
-    """Calls, publishing and subscriptions over one URL. One warning an outage, one line when it is over."""
+    """Calls, publishing and subscriptions over one URL. One warning an outage, one line when it is over.
 
-    def __init__(self, url: str) -> None:
+    ``seal_key`` is that of ``store/cache.py``; a process without it keeps nothing, and can say what changed.
+    """
+
+    def __init__(self, url: str, seal_key: bytes | None = None) -> None:
+        self.seal_key = seal_key
         self._calls = _client(url, max_connections=CONNECTIONS)
         self._subscriptions = _client(url)
         self._resting_until = 0.0

@@ -5,13 +5,16 @@ import hmac
 import secrets
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import delete, func, select, text
+from pydantic import BaseModel, ConfigDict
+from sqlalchemy import ColumnElement, delete, func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from hypercode.domain.errors import Conflict, NotFound, Unauthenticated
 from hypercode.domain.ids import new_id
 from hypercode.domain.role import PersonRole
 from hypercode.domain.user import User
+from hypercode.store import cache
+from hypercode.store.redis_keys import SESSION
 from hypercode.store.tables import InstanceRow, OrganisationRow, UserRow, UserSessionRow
 
 SETUP_TOKEN_KEY = "setup_token"
@@ -129,16 +132,49 @@ async def open_user_session(session: AsyncSession, user: UserRow) -> tuple[str, 
     return token, row
 
 
-async def find_user_session(session: AsyncSession, token: str) -> tuple[UserSessionRow, UserRow] | None:
-    """Return the live session of a cookie and its user; None when there is none."""
-    row = await session.get(UserSessionRow, sha256_hex(token))
-    if row is None or row.expires_at <= datetime.now(UTC):
+class SignedIn(BaseModel):
+    """A live session, as far as a request needs to know it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    user: User
+    csrf_token: str
+    expires_at: datetime
+
+
+async def find_user_session(session: AsyncSession, token: str) -> SignedIn | None:
+    """Return the live session of a cookie; None when there is none. May come from the cache."""
+    name = sha256_hex(token)
+    known = await cache.kept(session, SESSION, name)
+    signed_in = SignedIn.model_validate_json(known) if known else await _read_user_session(session, name)
+    if signed_in is None or signed_in.expires_at <= datetime.now(UTC):
         return None
-    return row, await get_user(session, row.user_id)
+    if known is None:
+        await cache.keep(session, SESSION, name, signed_in.model_dump_json())
+    return signed_in
+
+
+async def _read_user_session(session: AsyncSession, token_sha256: str) -> SignedIn | None:
+    row = await session.get(UserSessionRow, token_sha256)
+    if row is None:
+        return None
+    user = to_domain(await get_user(session, row.user_id))
+    return SignedIn(user=user, csrf_token=row.csrf_token, expires_at=row.expires_at)
 
 
 async def close_user_session(session: AsyncSession, token: str) -> None:
-    await session.execute(delete(UserSessionRow).where(UserSessionRow.token_sha256 == sha256_hex(token)))
+    await _close(session, UserSessionRow.token_sha256 == sha256_hex(token))
+
+
+async def close_user_sessions_of(session: AsyncSession, user_id: str) -> None:
+    """Sign a person out everywhere."""
+    await _close(session, UserSessionRow.user_id == user_id)
+
+
+async def _close(session: AsyncSession, which: ColumnElement[bool]) -> None:
+    closed = await session.scalars(delete(UserSessionRow).where(which).returning(UserSessionRow.token_sha256))
+    for name in closed:
+        await cache.changed(session, SESSION, name)
 
 
 def to_domain(row: UserRow) -> User:
