@@ -490,7 +490,7 @@ export interface components {
         };
         /**
          * Dependency
-         * @description ``status`` is ``up`` or ``down``; ``detail`` says what was seen.
+         * @description ``status`` is ``up``, ``down``, or ``degraded``: slower without it; ``detail`` says what was seen.
          */
         Dependency: {
             /** Detail */
