@@ -87,6 +87,10 @@ REQUIREMENTS = {
         "Two `up` on one data directory: the second says so, the first goes on.", "issue:#2, Bad input"
     ),
     "up:stops-all": Requirement("Ctrl-C stops everything that `up` started, and nothing else.", "issue:#2"),
+    "metrics:panels": Requirement(
+        "Each panel of each dashboard shows numbers, in a real Prometheus that watches a real platform.",
+        "issue:#3",
+    ),
     "web:whole-path": Requirement(
         "A person signs in, submits a task, watches it live and sees diff, tests and attestation.", "issue:#2"
     ),
