@@ -2,10 +2,10 @@
 SHELL := /bin/bash
 VENV := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo up test test-fast check web web-check dashboards bench clean
+.PHONY: help setup setup-dev demo up compose-up compose-down compose-logs test test-fast check web web-check dashboards bench clean
 
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-13s %s\n", $$1, $$2}'
 
 setup: ## Install what is missing: Docker, Python packages, base image
 	@scripts/setup
@@ -18,6 +18,17 @@ demo: setup ## Fix a real bug in a container and have the platform check it; no 
 
 up: setup web ## Start the platform and print its URL; Ctrl-C stops it
 	@$(VENV)/hypercode up
+
+compose-up: setup web ## The whole stack in containers: Postgres, Redis, Prometheus, Grafana; prints its URL
+	@deploy/images/build-services
+	@deploy/images/build
+	@scripts/compose up
+
+compose-down: ## Stop the stack; its data stays in volumes
+	@scripts/compose down
+
+compose-logs: ## Follow the stack's logs
+	@scripts/compose logs
 
 web: ## Build the web UI into the package, when its sources changed
 	@scripts/web build

@@ -25,6 +25,7 @@ COMMANDS = {
     "sandboxd": "Run the sandbox process.",
     "verifier": "Run the verifier process.",
     "migrate": "Bring the database to this version.",
+    "keys": "Make the keys of an instance, for Compose and Kubernetes.",
     "openapi": "Print the OpenAPI document.",
 }
 EXIT_BAD_INPUT, EXIT_PLATFORM = 2, 5

@@ -3,12 +3,21 @@
 import os
 import secrets
 from pathlib import Path
+from typing import Annotated
 
+import typer
 from biscuit_auth import KeyPair
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 BEARER_KEYS = ("platform.key", "verifier.key", "verification.key", "sandboxd.key")
+
+
+def keys(
+    directory: Annotated[Path, typer.Argument(help="Where the key files are, or are to be made.")],
+) -> None:
+    """Make the keys of an instance that are missing, for Compose and Kubernetes; those that are there stay."""
+    ensure_keys(directory)
 
 
 def ensure_keys(directory: Path) -> None:

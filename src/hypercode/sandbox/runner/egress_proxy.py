@@ -1,6 +1,7 @@
-"""The allow-listing proxy: CONNECT to named hosts on port 443 and nothing else. Listens on a unix socket.
+"""The allow-listing proxy: CONNECT to named hosts on port 443 and nothing else.
 
-Runs in a container of its own, the only one with a network. Its argument is JSON: the allowed hosts.
+Runs in a container of its own, the only one with a way out. Its argument is JSON: the allowed hosts, and the TCP
+port to listen on; without one it listens on a unix socket.
 """
 
 from __future__ import annotations
@@ -84,18 +85,22 @@ async def _serve(
                 each.close()
 
 
-async def serve(allowed: frozenset[str], public_only: bool) -> None:
+async def serve(allowed: frozenset[str], public_only: bool, port: int | None) -> None:
     """Serve until the container is stopped."""
 
     async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await _serve(reader, writer, allowed, public_only)
 
-    server = await asyncio.start_unix_server(accept, SOCKET, limit=MAX_HEAD)
-    os.chmod(SOCKET, 0o666)
+    if port is None:
+        server: asyncio.AbstractServer = await asyncio.start_unix_server(accept, SOCKET, limit=MAX_HEAD)
+        os.chmod(SOCKET, 0o666)
+    else:
+        server = await asyncio.start_server(accept, "0.0.0.0", port, limit=MAX_HEAD)
     async with server:
         await server.serve_forever()
 
 
 if __name__ == "__main__":
     _asked: dict[str, Any] = json.loads(sys.argv[1])
-    asyncio.run(serve(frozenset(host.lower() for host in _asked["hosts"]), bool(_asked["public_only"])))
+    _hosts = frozenset(host.lower() for host in _asked["hosts"])
+    asyncio.run(serve(_hosts, bool(_asked["public_only"]), _asked.get("port")))
