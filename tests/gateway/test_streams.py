@@ -10,6 +10,7 @@ import httpx2
 import pytest
 from anyio import fail_after
 from fastapi import FastAPI
+from prometheus_client import REGISTRY
 from sqlalchemy import text
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus
@@ -188,6 +189,33 @@ async def test_an_ended_run_replays_and_ends_also_from_its_last_event_on(
         assert await ids_until_end(server, run_id, admin.token, **{"Last-Event-ID": "3"}) == [4, 5]
         assert await ids_until_end(server, run_id, admin.token, **{"Last-Event-ID": "5"}) == []
         assert await ids_until_end(server, run_id, admin.token, **{"Last-Event-ID": "999"}) == []
+
+
+def sent_and_timed() -> tuple[float, float]:
+    """How many events were sent as SSE so far, and of how many the lag was measured."""
+    names = ("hypercode_stream_events_total", "hypercode_stream_lag_seconds_count")
+    sent, measured = (REGISTRY.get_sample_value(name, {"kind": "sse"}) or 0 for name in names)
+    return sent, measured
+
+
+async def test_what_is_replayed_is_old_and_not_late(
+    server: str, admin: Any, new_task: Make, empty_database: Database
+) -> None:
+    old, live = [(await new_task())["run_id"] for _ in range(2)]
+    await append(empty_database, old, range(3))
+    await finish(empty_database, old)
+    with fail_after(20):
+        sent, measured = sent_and_timed()
+        await ids_until_end(server, old, admin.token)
+        assert sent_and_timed() == (sent + 5, measured)
+        async with watching(server, live, admin.token) as stream:
+            events = aiter(stream)
+            await anext(events)
+            await append(empty_database, live, range(3))
+            await finish(empty_database, live)
+            while (await anext(events))[1] != "end":
+                pass
+        assert sent_and_timed() == (sent + 10, measured + 4)
 
 
 async def test_a_cursor_beyond_the_log_takes_events_from_nobody(

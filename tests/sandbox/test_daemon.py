@@ -56,7 +56,9 @@ async def socket_path(sandboxes: DockerSandboxes, folder: Path) -> AsyncIterator
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(path))
     listener.listen()
-    config = uvicorn.Config(create_app(sandboxes, KEY), log_config=None, timeout_graceful_shutdown=1)
+    config = uvicorn.Config(
+        create_app(sandboxes, KEY, running=sandboxes.running), log_config=None, timeout_graceful_shutdown=1
+    )
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     yield path
@@ -145,6 +147,19 @@ async def test_only_the_key_opens(socket_path: Path, client: SandboxClient) -> N
             "http://x/v1/read", headers={"Authorization": f"Bearer {KEY}"}, content=b'{"more": 1}'
         )
     assert (refused.status_code, refused.json()["code"]) == (400, "INVALID_ARGUMENT")
+
+
+async def test_a_scrape_counts_the_engines_containers(
+    socket_path: Path, client: SandboxClient, agent: str
+) -> None:
+    with pytest.raises(NotFound):
+        await client.exec("hypercode-agent-" + "0" * 24, ExecRequest(argv=["true"]))
+    async with httpx2.AsyncClient(transport=httpx2.AsyncHTTPTransport(uds=str(socket_path))) as http:
+        lines = (await http.get("http://x/metrics")).text.splitlines()
+    assert 'hypercode_engine_up{engine="docker"} 1.0' in lines
+    values = dict(line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
+    assert float(values['hypercode_containers_running{kind="agent"}']) >= 1, agent
+    assert float(values['hypercode_sandbox_verb_seconds_count{outcome="failed",verb="exec"}']) >= 1
 
 
 async def test_a_cancelled_call_ends_its_command(client: SandboxClient, agent: str, shell: Shell) -> None:
