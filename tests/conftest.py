@@ -4,7 +4,6 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
-import anyio
 import pytest
 from pydantic import SecretStr
 from tests.fixtures.redis_server import RedisServer
@@ -42,11 +41,10 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 
 
 @pytest.fixture
-async def redis_server() -> AsyncIterator[RedisServer]:
+def redis_server() -> Iterator[RedisServer]:
     with tempfile.TemporaryDirectory(prefix="hc-redis-", dir="/tmp") as directory:
         server = RedisServer(Path(directory))
-        with anyio.fail_after(20):
-            await server.start()
+        server.start()
         yield server
         server.close()
 

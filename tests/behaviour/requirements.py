@@ -81,6 +81,11 @@ REQUIREMENTS = {
     "durable:tools-killed": Requirement(
         "The tools process killed with -9 in the middle of a run: the run goes on.", "runs.md"
     ),
+    "redis:vanishes": Requirement(
+        "Redis killed with -9 and started again in the middle of a run: no event is lost or doubled, and a cancel "
+        "still stops the run.",
+        "issue:#3, runs.md",
+    ),
     "up:ready": Requirement("`hypercode up` answers /healthz with 200 and serves the web UI.", "issue:#2"),
     "up:port-taken": Requirement("A taken port is said with what to do, exit code 2.", "issue:#2, Bad input"),
     "up:twice": Requirement(

@@ -107,7 +107,7 @@ async def test_redis_killed_and_back_under_a_stream_loses_and_doubles_nothing(
                 await write(redis_database, watcher.run_id, number)
             # Nobody is woken now: the tail's own look finds them.
             await watcher.until(40)
-            await redis_server.start()
+            redis_server.start()
             await subscribers(redis_server, 1)
             assert await redis_database.redis.answers()
             began = time.monotonic()
@@ -133,7 +133,7 @@ async def test_redis_that_is_away_at_the_start_is_found_when_it_comes(
             await group.start(watcher.follow)
             await write(database, watcher.run_id, 1)
             await watcher.until(1)
-            await redis_server.start()
+            redis_server.start()
             await subscribers(redis_server, 1)
             group.cancel_scope.cancel()
     await database.dispose()

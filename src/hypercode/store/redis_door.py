@@ -5,7 +5,7 @@ nobody asks for a while, and everybody does without. Loaded only where a Redis i
 """
 
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar, cast
 
@@ -64,14 +64,12 @@ class RedisDoor:
         self._resting_until = 0.0
         return await self.call(lambda redis: redis.ping(), otherwise=False) is not False
 
-    async def publish(self, wake_ups: Iterable[tuple[str, str]]) -> None:
+    async def publish(self, wake_ups: Collection[tuple[str, str]]) -> None:
         """Say on each channel that an id is worth a look; may be lost."""
 
         async def send(redis: Any) -> None:
-            async with redis.pipeline(transaction=False) as pipeline:
-                for channel, id_ in wake_ups:
-                    pipeline.publish(redis_channel(channel), id_)
-                await pipeline.execute()
+            for channel, id_ in wake_ups:
+                await redis.publish(redis_channel(channel), id_)
 
         await self.call(send, otherwise=None)
 
