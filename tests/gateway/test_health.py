@@ -1,6 +1,7 @@
 """Health, readiness by dependency, and the numbers of all processes in one text."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -108,6 +109,9 @@ async def test_metrics_of_several_processes_make_one_valid_text(
 ) -> None:
     await client.get("/healthz")
     async with process(short.socket("tools"), "tools"), process(short.socket("sandboxd"), "sandboxd"):
+        # A killed process leaves its socket behind; one that was never here leaves nothing.
+        with socket.socket(socket.AF_UNIX) as killed:
+            killed.bind(str(short.socket("verifier")))
         text = (await client.get("/metrics")).text
     types = [line for line in text.splitlines() if line.startswith("# TYPE")]
     assert len(types) == len(set(types))
@@ -118,5 +122,7 @@ async def test_metrics_of_several_processes_make_one_valid_text(
         if s.name.endswith("total")
     }
     assert calls == {"tools": 7.0, "sandboxd": 7.0}
+    up = {s.labels["process"]: s.value for s in families["hypercode_process_up"].samples}
+    assert up == {"tools": 1, "sandboxd": 1, "verifier": 0}
     requests = families["hypercode_http_requests"].samples
     assert any(s.labels["route"] == "/healthz" and s.labels["process"] == "gateway" for s in requests)
