@@ -95,7 +95,9 @@ def prometheus(platform: Platform, folder: Path) -> Iterator[Prometheus]:
     def scraped() -> bool:
         assert process.poll() is None, (folder / "prometheus.log").read_text()[-2000:]
         try:
-            return watching.now("up") == 1
+            # It answers before it has read its own files.
+            ready = httpx2.get(f"{watching.url}/-/ready").status_code == 200
+            return ready and watching.now("up") == 1
         except httpx2.TransportError:
             return False
 
