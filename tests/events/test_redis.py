@@ -1,6 +1,7 @@
 """Watchers while Redis wakes them, while it dies under them, and while it hangs."""
 
 import asyncio
+import statistics
 import time
 
 import anyio
@@ -140,23 +141,42 @@ async def test_redis_that_is_away_at_the_start_is_found_when_it_comes(
     assert [entry["event"] for entry in logs] == ["redis.away", "redis.back"]
 
 
-async def test_a_hanging_redis_costs_one_call_a_tenth_of_a_second_and_the_others_nothing(
+async def test_a_hanging_redis_costs_a_call_a_tenth_of_a_second_and_most_calls_nothing(
     redis_database: Database, redis_server: RedisServer
 ) -> None:
-    assert await redis_database.redis.answers()
-    redis_server.freeze()
+    door = redis_database.redis
+    assert door is not None
+    assert await door.answers()
 
-    async def publish() -> float:
-        began = time.monotonic()
-        await redis_database.redis.publish([(RUN_EVENTS, "run_x")])
-        return time.monotonic() - began
+    async def echoes(number: int) -> list[float]:
+        async def echo() -> float:
+            began = time.monotonic()
+            await door.call(lambda redis: redis.echo("x"), otherwise=None)
+            return time.monotonic() - began
 
-    first = await publish()
-    rest = [await publish() for _ in range(50)]
-    redis_server.thaw()
-    assert 0.1 <= first < 0.3
-    assert sum(rest) < 0.1
-    assert await redis_database.redis.answers()
+        return await asyncio.gather(*(echo() for _ in range(number)))
+
+    async def until_it_answers() -> None:
+        while not await door.answers():  # noqa: ASYNC110 - only Redis knows
+            await asyncio.sleep(0.01)
+
+    with structlog.testing.capture_logs() as logs, anyio.fail_after(30):
+        await echoes(1000)
+        # On a machine that is busy enough it may have been too late; never did connections run out.
+        assert {entry.get("reason", "TimeoutError") for entry in logs} <= {"TimeoutError"}
+        await until_it_answers()
+        logs.clear()
+        redis_server.freeze()
+        at_once = await echoes(1000)
+        while not logs:
+            (took,) = await echoes(1)
+            assert took < 1
+        while_away = [(await echoes(1))[0] for _ in range(200)]
+        redis_server.thaw()
+        await until_it_answers()
+    assert max(at_once) < 1
+    assert statistics.median(while_away) < 0.01
+    assert [entry["event"] for entry in logs] == ["redis.away", "redis.back"]
 
 
 @pytest.mark.parametrize("url", ["redis://user:s3cret@host:no-port/0", "http://:s3cret@host"])

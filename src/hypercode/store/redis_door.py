@@ -4,6 +4,7 @@ Redis may vanish and come back at any moment. A call that gets no answer costs a
 nobody asks for a while, and everybody does without. Loaded only where a Redis is configured.
 """
 
+import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
@@ -21,10 +22,11 @@ from hypercode.store.channels import redis_channel
 
 logger = structlog.get_logger(__name__)
 CALL_TIMEOUT_S = 0.1
+DOUBT_S = 0.2
 REST_S = 1.0
 # A subscription is quiet for hours: a question now and then shows whether the other side is still there.
 ALIVE_EVERY_S = 5.0
-CONNECTIONS = 50
+CONNECTIONS = 20
 FAILURES = (RedisError, OSError, TimeoutError)
 T = TypeVar("T")
 
@@ -37,27 +39,50 @@ class RedisDoor:
 
     def __init__(self, url: str, seal_key: bytes | None = None) -> None:
         self.seal_key = seal_key
-        self._calls = _client(url, max_connections=CONNECTIONS)
+        self._calls = _client(url)
         self._subscriptions = _client(url)
+        self._slots = asyncio.Semaphore(CONNECTIONS)
         self._resting_until = 0.0
         self._away = False
+        self._doubted_at: float | None = None
 
     async def call(self, work: Callable[[Any], Awaitable[Any]], otherwise: T) -> Any | T:
         """Return what Redis answers, or ``otherwise`` when it does not in time or is known to be away."""
-        now = time.monotonic()
-        if now < self._resting_until:
+        if self._resting():
             return otherwise
-        if self._away:
-            # One call tries whether it is back; the others do not wait with it.
-            self._resting_until = now + REST_S
+        # The wait for a connection is not Redis's fault, and has to be no part of its time.
+        async with self._slots:
+            if self._resting():
+                return otherwise
+            if self._doubted_at is not None:
+                # One call tries whether it is back; the others do not wait with it.
+                self._resting_until = time.monotonic() + CALL_TIMEOUT_S
+            return await self._call(work, otherwise)
+
+    async def _call(self, work: Callable[[Any], Awaitable[Any]], otherwise: T) -> Any | T:
+        began = time.monotonic()
         try:
             with anyio.fail_after(CALL_TIMEOUT_S):
                 answer = await work(self._calls)
+        except TimeoutError as error:
+            self._too_late(began, error)
+            return otherwise
         except FAILURES as error:
             self.failed(error)
             return otherwise
         self.answered()
         return answer
+
+    def _too_late(self, began: float, error: TimeoutError) -> None:
+        """A busy machine answers late now and then: it is an outage when the next call gets no answer either."""
+        if self._doubted_at is None:
+            self._doubted_at = time.monotonic()
+            self._resting_until = self._doubted_at + DOUBT_S
+        elif began > self._doubted_at:
+            self.failed(error)
+
+    def _resting(self) -> bool:
+        return time.monotonic() < self._resting_until
 
     async def answers(self) -> bool:
         """Ask now, also while resting: for whoever wants to know how Redis is."""
@@ -79,20 +104,24 @@ class RedisDoor:
         async with self._subscriptions.pubsub() as pubsub:
             with anyio.fail_after(ALIVE_EVERY_S):
                 await pubsub.subscribe(redis_channel(channel))
+                await pubsub.get_message(timeout=None)
             self.answered()
             yield _ids(pubsub)
 
     def failed(self, error: BaseException) -> None:
-        self._resting_until = time.monotonic() + REST_S
+        now = time.monotonic()
+        self._doubted_at = self._doubted_at or now
+        self._resting_until = now + REST_S
         if not self._away:
             self._away = True
             # The error's text may quote the address; its kind says enough.
             logger.warning("redis.away", reason=type(error).__name__)
 
     def answered(self) -> None:
+        self._doubted_at = None
+        self._resting_until = 0.0
         if self._away:
             self._away = False
-            self._resting_until = 0.0
             logger.info("redis.back")
 
     async def close(self) -> None:
