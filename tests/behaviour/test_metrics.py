@@ -3,6 +3,7 @@
 import json
 import math
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -147,12 +148,39 @@ def first_admin(platform: Platform) -> Iterator[Person]:
         yield Person(client, {"X-HyperCode-CSRF": answer.json()["csrf_token"]})
 
 
-def load(person: Person, repo: Path, script: Path) -> None:
-    """Two runs: one repairs by search, one follows a script that also asks for what no rule allows."""
+@contextmanager
+def model_server(script: Path) -> Iterator[dict[str, str]]:
+    """A server that answers by the script and counts tokens; yields the settings of a worker that asks it."""
+    port = free_port()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.fixtures.model_server", "--script", str(script), "--port", str(port)],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+
+    def answers() -> bool:
+        try:
+            return httpx2.get(f"http://127.0.0.1:{port}/requests").status_code == 200
+        except httpx2.TransportError:
+            return False
+
+    try:
+        wait_for(answers, "the model server")
+        yield {
+            "HYPERCODE_LLM__BASE_URL": f"http://127.0.0.1:{port}/v1",
+            "HYPERCODE_LLM__INPUT_PRICE_PER_MILLION": "3",
+            "HYPERCODE_LLM__OUTPUT_PRICE_PER_MILLION": "15",
+        }
+    finally:
+        process.kill()
+        process.wait()
+
+
+def load(person: Person, repo: Path) -> None:
+    """Two runs: one repairs by search, one has a model that also asks for what no rule allows."""
     project = person.post("/projects", {"source_kind": "local_path", "source": str(repo)})
     runs = [
         person.post("/tasks", {"project_id": project["id"], "prompt": "Make the test pass.", "model": model})
-        for model in ("builtin/repair", f"scripted:{script}")
+        for model in ("builtin/repair", "openai-compatible:local")
     ]
     assert [person.watch(run["run_id"])["proof"] for run in runs] == ["fixed", "fixed"]
 
@@ -204,15 +232,21 @@ def test_every_panel_shows_numbers(repo: Path, tmp_path: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="hc-up-", dir="/tmp", ignore_cleanup_errors=True) as directory:
         Path(directory).chmod(0o711)
         with (
-            running(Platform(Path(directory) / "d"), ["--root", "/tmp"]) as platform,
+            model_server(script) as settings,
+            running(Platform(Path(directory) / "d", environment=settings), ["--root", "/tmp"]) as platform,
             prometheus(platform, tmp_path) as watching,
             first_admin(platform) as person,
         ):
-            load(person, repo, script)
+            load(person, repo)
             assert never_drawn(watching) == []
             assert watching.counted('hypercode_tool_decisions_total{tool="fs_write", decision="deny"}') == 1
             assert watching.counted('hypercode_runs_ended_total{grade="fixed", status="succeeded"}') == 2
             assert watching.counted('hypercode_sign_ins_total{outcome="refused"}') == 1
+            assert watching.counted('hypercode_turns_total{provider="openai-compatible"}') == 3
+            assert (
+                watching.counted('hypercode_tokens_total{provider="openai-compatible", direction="in"}') > 0
+            )
+            assert 0 < watching.counted("hypercode_cost_usd_total") < 1
             each = "count by (process) (max_over_time(process_resident_memory_bytes[10m]))"
             assert watching.now(f"count({each})") == 5
             assert watching.now('ALERTS{alertstate="firing"}') == 0
