@@ -11,10 +11,11 @@ from typing import Annotated
 import typer
 
 from hypercode.cli.supervisor import live_state
-from hypercode.domain.errors import HyperCodeError
+from hypercode.domain.errors import HyperCodeError, Unavailable
 from hypercode.sandbox.docker import DockerSandboxes, instance_of
 from hypercode.settings import Settings
 from hypercode.store import embedded
+from hypercode.store.database import open_database
 
 WANTED_FREE_BYTES = 5 * 1024**3
 
@@ -32,12 +33,14 @@ class Finding:
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Look at the container engine, the database, the disk and the models; exit 0 when all is well, else 1."""
+    """Look at the container engine, the database, Redis where one is set, and the disk; exit 0 when all is well, else 1."""
     settings = Settings()
     findings = [
         _try("container engine", lambda: _engine(settings)),
         _try("database", lambda: _database(settings)),
     ]
+    if settings.redis_url is not None:
+        findings.append(_try("redis", lambda: _redis(settings)))
     findings += [_disk(settings), _platform(settings)]
     if as_json:
         typer.echo(json.dumps({"ok": all(f.ok for f in findings), "findings": [asdict(f) for f in findings]}))
@@ -74,6 +77,23 @@ def _database(settings: Settings) -> str:
         return "a server of yours (HYPERCODE_DATABASE_URL)"
     server = embedded.prepare(settings.data_dir / "postgres")
     return f"embedded PostgreSQL, {server.home}"
+
+
+def _redis(settings: Settings) -> str:
+    if not asyncio.run(_redis_answers(settings)):
+        raise Unavailable(
+            "The Redis of HYPERCODE_REDIS_URL does not answer.",
+            hint="The platform works without it, slower; check that it runs, and the URL's address and password.",
+        )
+    return "a server of yours (HYPERCODE_REDIS_URL) answers"
+
+
+async def _redis_answers(settings: Settings) -> bool:
+    database = open_database("postgresql://", settings.redis_url)
+    try:
+        return database.redis is not None and await database.redis.answers()
+    finally:
+        await database.dispose()
 
 
 def _disk(settings: Settings) -> Finding:
