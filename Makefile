@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 VENV := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo up compose-up compose-down compose-logs test test-fast check web web-check dashboards bench clean
+.PHONY: help test-stack setup setup-dev demo up compose-up compose-down compose-logs test test-fast check web web-check dashboards bench clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-13s %s\n", $$1, $$2}'
@@ -43,11 +43,16 @@ web-check: ## The web's lint, types, contracts and unit tests
 	@scripts/web check
 
 test-fast: ## Tests that need no container engine
-	$(VENV)/pytest -m "not docker and not browser" -q
+	$(VENV)/pytest -m "not docker and not browser and not stack" -q
 
 test: setup-dev check web web-check ## Everything: fast layers first, then containers and the browser
-	$(VENV)/pytest -q -m "not docker and not browser"
-	$(VENV)/pytest -q -m "docker or browser"
+	$(VENV)/pytest -q -m "not docker and not browser and not stack"
+	$(VENV)/pytest -q -m "(docker or browser) and not stack"
+
+test-stack: setup-dev web ## The stack in containers: a task in the browser, who reaches whom, services killed under load
+	@deploy/images/build-services
+	@deploy/images/build
+	$(VENV)/pytest -q -m stack
 
 dashboards: ## Write Grafana's dashboards anew
 	$(VENV)/python deploy/grafana/generate.py

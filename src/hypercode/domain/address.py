@@ -8,6 +8,11 @@ Address = Path | str
 """A path is a unix socket; text is a URL without a path."""
 
 
+CONNECT_RETRIES = 5
+"""How often a client tries again to connect, 0.5 s apart and then twice as long each: a process that was killed is
+back within this time, and a request that was never sent may be sent again."""
+
+
 def unix_socket(address: Address) -> str | None:
     """Return the path of the socket, None for a URL."""
     return str(address) if isinstance(address, Path) else None

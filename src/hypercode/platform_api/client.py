@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import httpx2
 from pydantic import BaseModel
 
-from hypercode.domain.address import Address, base_url, unix_socket
+from hypercode.domain.address import CONNECT_RETRIES, Address, base_url, unix_socket
 from hypercode.domain.environment import Environment
 from hypercode.domain.errors import HyperCodeError, Unavailable
 from hypercode.platform_api import types as api
@@ -23,7 +23,7 @@ class PlatformClient:
     def __init__(self, address: Address, key: str) -> None:
         # No read limit: a verb ends by its own limits, or when the caller cancels it.
         self._http = httpx2.AsyncClient(
-            transport=httpx2.AsyncHTTPTransport(uds=unix_socket(address)),
+            transport=httpx2.AsyncHTTPTransport(uds=unix_socket(address), retries=CONNECT_RETRIES),
             base_url=base_url(address, "platform") + "/platform/",
             headers={"Authorization": f"Bearer {key}"},
             timeout=httpx2.Timeout(30.0, read=None),

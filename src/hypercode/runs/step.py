@@ -6,15 +6,35 @@ the same place; a person's cancel ends the step at once and is a result as well.
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, TypeVar
 
+import structlog
 from dbos import DBOS
+from sqlalchemy.exc import InterfaceError, OperationalError
 
-from hypercode.domain.errors import Cancelled, EnvironmentFailed, HyperCodeError
+from hypercode.domain.errors import Cancelled, EnvironmentFailed, HyperCodeError, Unavailable
 from hypercode.runs.services import Services
 from hypercode.telemetry.metrics import STEP_SECONDS, timed
 
+logger = structlog.get_logger(__name__)
+
 Work = Callable[[], Awaitable[dict[str, Any]]]
+T = TypeVar("T")
+AWAY = (Unavailable, OperationalError, InterfaceError)
+AWAY_HINT = "See that every part of the platform is running, then start the task again."
+AWAY_PAUSES_S = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 8.0)
+"""A part of the platform that was killed is back within this time, Postgres included."""
+
+
+async def patiently(work: Callable[[], Awaitable[T]]) -> T:
+    """Do work that may be done again, as after a kill, until the platform's own parts all answer."""
+    for pause in AWAY_PAUSES_S:
+        try:
+            return await work()
+        except AWAY as error:
+            logger.warning("part_away", error=type(error).__name__, pause_s=pause)
+            await asyncio.sleep(pause)
+    return await work()
 
 
 class StepFailed(HyperCodeError):
@@ -42,7 +62,7 @@ class Steps:
             with timed(STEP_SECONDS, name.partition(":")[0]) as timing:
                 try:
                     if not cancellable:
-                        return {"ok": await work()}
+                        return {"ok": await patiently(work)}
                     return {"ok": await self._unless_cancelled(work)}
                 except Cancelled:
                     timing.outcome = "cancelled"
@@ -50,6 +70,10 @@ class Steps:
                 except HyperCodeError as error:
                     timing.outcome = "failed"
                     return {"error": _kept(error)}
+                except (OperationalError, InterfaceError) as error:
+                    timing.outcome = "failed"
+                    away = f"The database does not answer ({type(error).__name__})."
+                    return {"error": _kept(Unavailable(away, hint=AWAY_HINT))}
 
         result: dict[str, Any] = await DBOS.run_step_async({"name": name}, guarded)
         if "error" in result:
@@ -60,7 +84,7 @@ class Steps:
 
     async def _unless_cancelled(self, work: Work) -> dict[str, Any]:
         cancelled = self._services.control.cancelled(self._run_id)
-        task = asyncio.ensure_future(work())
+        task = asyncio.ensure_future(patiently(work))
         stop = asyncio.ensure_future(cancelled.wait())
         try:
             await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)

@@ -35,7 +35,7 @@ from hypercode.runs.hands import Hands
 from hypercode.runs.intents import Intents
 from hypercode.runs.preparation import RunFacts
 from hypercode.runs.services import Services
-from hypercode.runs.step import StepFailed, Steps
+from hypercode.runs.step import StepFailed, Steps, patiently
 from hypercode.store.queue import RUN_WORKFLOW
 from hypercode.store.runs import get_run
 
@@ -114,8 +114,11 @@ class RunWorkflow:
         return _outcome(finish)
 
     async def _agent(self, facts: RunFacts, checks: dict[str, Any]) -> Finish:
-        async with self._services.database.transaction() as session:
-            token = (await get_run(session, facts.run_id)).grant_token
+        async def read_grant() -> str:
+            async with self._services.database.transaction() as session:
+                return (await get_run(session, facts.run_id)).grant_token
+
+        token = await patiently(read_grant)
         hands = Hands(self._services.settings.address_of("tools"), token)
         try:
             return await self._drive(facts, checks, hands)

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 import httpx2
 from pydantic import BaseModel, ValidationError
 
-from hypercode.domain.address import Address, base_url, unix_socket
+from hypercode.domain.address import CONNECT_RETRIES, Address, base_url, unix_socket
 from hypercode.domain.environment import Environment
 from hypercode.domain.errors import HyperCodeError, SandboxDown
 from hypercode.sandbox import wire
@@ -42,6 +42,7 @@ class SandboxClient:
         self._http = httpx2.AsyncClient(
             transport=httpx2.AsyncHTTPTransport(
                 uds=unix_socket(address),
+                retries=CONNECT_RETRIES,
                 limits=httpx2.Limits(max_connections=256, max_keepalive_connections=64),
             ),
             base_url=base_url(address, "sandboxd") + "/v1/",

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import anyio
+from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from hypercode.domain.errors import Conflict, HyperCodeError, Unauthenticated
@@ -63,14 +64,26 @@ class Ledger:
         body = {"outcome": "cancelled" if result is None else result.code, "owner": self._owner}
         try:
             with anyio.fail_after(WRITE_TIMEOUT_S, shield=True):
-                async with self._database.transaction() as session:
-                    await self._close(session, started, result)
-                    await append_audit(session, started.audited, "outcome", body)
+                await self._written_down(started, result, body)
         finally:
             if started.key is not None:
                 event = self._going_on.pop((started.audited.run_id, started.key), None)
                 if event is not None:
                     event.set()
+
+    async def _written_down(self, started: Started, result: CallResult | None, body: dict[str, Any]) -> None:
+        """Write until Postgres takes it: the effect has happened, and only this process knows what came of it."""
+        pause = 0.1
+        while True:
+            try:
+                async with self._database.transaction() as session:
+                    await self._close(session, started, result)
+                    await append_audit(session, started.audited, "outcome", body)
+            except (OperationalError, InterfaceError):
+                await anyio.sleep(pause)
+                pause = min(2 * pause, 2.0)
+            else:
+                return
 
     async def _claim(self, session: AsyncSession, intention: Intention) -> JournalRow | None:
         if intention.key is None:

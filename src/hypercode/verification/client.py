@@ -6,7 +6,7 @@ from typing import Any
 import httpx2
 from pydantic import BaseModel
 
-from hypercode.domain.address import Address, base_url, unix_socket
+from hypercode.domain.address import CONNECT_RETRIES, Address, base_url, unix_socket
 from hypercode.domain.check import Check
 from hypercode.domain.environment import Environment
 from hypercode.domain.errors import HyperCodeError, Unavailable
@@ -20,7 +20,7 @@ class VerifierClient:
     def __init__(self, address: Address, key: str) -> None:
         # No read limit: a check ends by its own timeout, or when the caller cancels.
         self._http = httpx2.AsyncClient(
-            transport=httpx2.AsyncHTTPTransport(uds=unix_socket(address)),
+            transport=httpx2.AsyncHTTPTransport(uds=unix_socket(address), retries=CONNECT_RETRIES),
             base_url=base_url(address, "verifier"),
             headers={"Authorization": f"Bearer {key}"},
             timeout=httpx2.Timeout(30.0, read=None),
