@@ -99,6 +99,7 @@ class Settings(BaseSettings):
     database_url: str | None = None
     redis_url: SecretStr | None = None
     log_level: str = "INFO"
+    otlp_endpoint: str | None = None
     sandbox: SandboxSettings = Field(default_factory=SandboxSettings)
     llm: LlmSettings = Field(default_factory=LlmSettings)
     gateway: GatewaySettings = Field(default_factory=GatewaySettings)

@@ -96,6 +96,10 @@ REQUIREMENTS = {
         "Each panel of each dashboard shows numbers, in a real Prometheus that watches a real platform.",
         "issue:#3",
     ),
+    "traces:whole-way": Requirement(
+        "One setting turns traces on: from a request through queue, worker and tool to the runner, without texts.",
+        "issue:#3",
+    ),
     "web:whole-path": Requirement(
         "A person signs in, submits a task, watches it live and sees diff, tests and attestation.", "issue:#2"
     ),

@@ -6,14 +6,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import httpx2
 import pytest
+from tests.behaviour.person import Person, first_admin
 from tests.behaviour.platform import Platform, free_port, running, wait_for
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(240)]
@@ -114,40 +114,6 @@ def prometheus(platform: Platform, folder: Path) -> Iterator[Prometheus]:
         process.wait(timeout=30)
 
 
-@dataclass(frozen=True)
-class Person:
-    """The first admin, signed in."""
-
-    client: httpx2.Client
-    headers: Mapping[str, str]
-
-    def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        answer = self.client.post(f"/api/v1{path}", json=body, headers=self.headers)
-        assert answer.is_success, answer.text
-        return answer.json()
-
-    def watch(self, run_id: str) -> dict[str, Any]:
-        """Follow a run's events to the last, which is returned."""
-        with self.client.stream("GET", f"/api/v1/runs/{run_id}/events", timeout=120) as stream:
-            for line in stream.iter_lines():
-                event = json.loads(line.removeprefix("data: ")) if line.startswith("data: ") else {}
-                if event.get("type") == "run.finished":
-                    return event["payload"]
-        raise AssertionError("the stream ended before the run did")
-
-
-@contextmanager
-def first_admin(platform: Platform) -> Iterator[Person]:
-    with httpx2.Client(base_url=platform.url, headers={"Origin": platform.url}, timeout=30) as client:
-        account = {"email": "ada@example.org", "name": "Ada", "password": "four words of one person"}
-        token = platform.setup_url.partition("token=")[2]
-        answer = client.post("/api/v1/setup", json={"token": token, **account})
-        assert answer.status_code == 201, answer.text
-        wrong = client.post("/api/v1/login", json={"email": account["email"], "password": "not the words"})
-        assert wrong.status_code == 401
-        yield Person(client, {"X-HyperCode-CSRF": answer.json()["csrf_token"]})
-
-
 @contextmanager
 def model_server(script: Path) -> Iterator[dict[str, str]]:
     """A server that answers by the script and counts tokens; yields the settings of a worker that asks it."""
@@ -183,6 +149,8 @@ def load(person: Person, repo: Path) -> None:
         for model in ("builtin/repair", "openai-compatible:local")
     ]
     assert [person.watch(run["run_id"])["proof"] for run in runs] == ["fixed", "fixed"]
+    wrong = {"email": "ada@example.org", "password": "not the words"}
+    assert person.client.post("/api/v1/login", json=wrong).status_code == 401
 
 
 def panels() -> dict[str, str]:

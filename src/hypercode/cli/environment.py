@@ -3,11 +3,15 @@
 from hypercode.domain.errors import InvalidArgument
 from hypercode.settings import Settings
 from hypercode.telemetry.logging import configure_logging
+from hypercode.telemetry.tracing import configure_tracing
 
 
-def process_settings() -> Settings:
+def process_settings(process: str | None = None) -> Settings:
+    """Read the settings, and begin to log and, for a process that works on requests, to trace."""
     settings = Settings()
     configure_logging(settings.log_level)
+    if process is not None:
+        configure_tracing(settings.otlp_endpoint, process)
     return settings
 
 

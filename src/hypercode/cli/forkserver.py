@@ -22,6 +22,7 @@ from typing import Any, NoReturn
 from setproctitle import setproctitle
 
 from hypercode.cli.__main__ import main
+from hypercode.telemetry.tracing import flush_traces
 
 PR_SET_PDEATHSIG = 1
 
@@ -104,6 +105,7 @@ class _ForkServer:
         except BaseException as error:  # noqa: BLE001 - the process edge: what comes here ends this process
             sys.excepthook(type(error), error, error.__traceback__)
         finally:
+            flush_traces()
             sys.stderr.flush()
             os._exit(code)
 

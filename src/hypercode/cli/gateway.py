@@ -17,7 +17,7 @@ from hypercode.telemetry.metrics import watch_connections
 
 def gateway() -> None:
     """Run the gateway on HYPERCODE_GATEWAY__HOST and __PORT, and on its unix socket."""
-    settings = process_settings()
+    settings = process_settings("gateway")
     asyncio.run(serve(settings, _database(settings)))
 
 

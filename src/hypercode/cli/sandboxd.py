@@ -8,4 +8,4 @@ from hypercode.sandbox.daemon import serve
 
 def sandboxd() -> None:
     """Run the sandbox process, on a unix socket."""
-    asyncio.run(serve(process_settings()))
+    asyncio.run(serve(process_settings("sandboxd")))

@@ -9,5 +9,5 @@ from hypercode.tools.serve import serve
 
 def tools() -> None:
     """Run the tools process, on two unix sockets."""
-    settings = process_settings()
+    settings = process_settings("tools")
     asyncio.run(serve(settings, open_database(database_url(settings), settings.redis_url)))

@@ -8,4 +8,4 @@ from hypercode.verification.app import serve
 
 def verifier() -> None:
     """Run the verifier process, on a unix socket."""
-    asyncio.run(serve(process_settings()))
+    asyncio.run(serve(process_settings("verifier")))

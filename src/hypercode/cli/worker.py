@@ -20,6 +20,6 @@ def worker(
     ] = None,
 ) -> None:
     """Run a worker: it holds the model keys, and touches no engine and no workspace itself."""
-    settings = process_settings()
+    settings = process_settings("worker")
     roles = role or list(AgentRole)
     asyncio.run(serve(settings, database_url(settings), executor_id or uuid.uuid4().hex, roles))

@@ -28,6 +28,7 @@ from hypercode.store.queue import enqueue_run
 from hypercode.store.runs import create_run, runs_of_task
 from hypercode.store.tables import ProjectRow, RunRow, TaskRow
 from hypercode.store.tasks import create_task
+from hypercode.telemetry.tracing import here
 
 # Above the task's own wall time: a run may stand in the queue or wait for a person.
 GRANT_MARGIN = timedelta(days=2)
@@ -117,6 +118,7 @@ async def _begin_run(
         model=task.model,
         workspace_id=workspace_id,
         grant_token=grants.mint(grant_key, grant),
+        trace_parent=here(),
     )
     queued = RunQueued(
         task_id=task.id,

@@ -12,6 +12,7 @@ from hypercode.domain.environment import Environment
 from hypercode.domain.errors import HyperCodeError, Unavailable
 from hypercode.platform_api import types as api
 from hypercode.platform_api.wire import rebuilt_error
+from hypercode.telemetry.tracing import send_trace
 
 Progress = Callable[[str, str], Awaitable[None]]
 ReplyT = TypeVar("ReplyT", bound=BaseModel)
@@ -27,6 +28,7 @@ class PlatformClient:
             base_url=base_url(address, "platform") + "/platform/",
             headers={"Authorization": f"Bearer {key}"},
             timeout=httpx2.Timeout(30.0, read=None),
+            event_hooks={"request": [send_trace]},
         )
 
     async def close(self) -> None:

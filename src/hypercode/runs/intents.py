@@ -5,6 +5,7 @@ import json
 import time
 from typing import Any
 
+from opentelemetry.trace import SpanKind
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
@@ -54,6 +55,7 @@ from hypercode.telemetry.metrics import (
     begin_at_zero,
     timed,
 )
+from hypercode.telemetry.tracing import span
 
 SHOWN_ARGUMENTS = 4_000
 SHOWN_RESULT = 8_000
@@ -101,7 +103,10 @@ class Intents:
         )
         if self._model is None:
             self._model = resolve(facts.model, self._services.settings.llm)
-        with timed(MODEL_CALL_SECONDS, self._provider):
+        with (
+            span("model call", SpanKind.CLIENT, model=facts.model),
+            timed(MODEL_CALL_SECONDS, self._provider),
+        ):
             reply = await complete_patiently(self._model, request, on_wait=self._on_wait(key))
         await self._keep_reply(key, intent.turn, reply, (time.monotonic() - started) * 1000)
         return reply.model_dump(mode="json")

@@ -15,6 +15,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from hypercode.domain.errors import Cancelled, EnvironmentFailed, HyperCodeError, Unavailable
 from hypercode.runs.services import Services
 from hypercode.telemetry.metrics import STEP_SECONDS, timed
+from hypercode.telemetry.tracing import span
 
 logger = structlog.get_logger(__name__)
 
@@ -59,7 +60,10 @@ class Steps:
 
         async def guarded() -> dict[str, Any]:
             # "model:3" is the third of its kind; the label is the kind.
-            with timed(STEP_SECONDS, name.partition(":")[0]) as timing:
+            with (
+                span(f"step {name.partition(':')[0]}", step=name),
+                timed(STEP_SECONDS, name.partition(":")[0]) as timing,
+            ):
                 try:
                     if not cancellable:
                         return {"ok": await patiently(work)}

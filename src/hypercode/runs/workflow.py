@@ -38,6 +38,7 @@ from hypercode.runs.services import Services
 from hypercode.runs.step import StepFailed, Steps, patiently
 from hypercode.store.queue import RUN_WORKFLOW
 from hypercode.store.runs import get_run
+from hypercode.telemetry.tracing import resumed
 
 logger = structlog.get_logger(__name__)
 
@@ -47,7 +48,20 @@ def register(services: Services) -> None:
 
     @DBOS.workflow(name=RUN_WORKFLOW)
     async def run_segment(run_id: str) -> None:  # pyright: ignore[reportUnusedFunction]
-        await RunWorkflow(services, run_id).go()
+        with resumed(await _trace_of(services, run_id), "run", run_id=run_id):
+            await RunWorkflow(services, run_id).go()
+
+
+async def _trace_of(services: Services, run_id: str) -> str | None:
+    """Where the run was accepted, to go on with its trace; not asked for when nothing is traced."""
+    if not services.settings.otlp_endpoint:
+        return None
+
+    async def read() -> str | None:
+        async with services.database.transaction() as session:
+            return (await get_run(session, run_id)).trace_parent
+
+    return await patiently(read)
 
 
 class RunWorkflow:

@@ -29,6 +29,7 @@ from hypercode.sandbox.base import (
     WriteResult,
 )
 from hypercode.sandbox.errors import error_from
+from hypercode.telemetry.tracing import send_trace
 
 GONE_HINT = "sandboxd is not running or was restarted; its log says why"
 Reply = TypeVar("Reply", bound=BaseModel)
@@ -48,6 +49,7 @@ class SandboxClient:
             base_url=base_url(address, "sandboxd") + "/v1/",
             headers={"Authorization": f"Bearer {key}", "Content-Type": "application/json"},
             timeout=httpx2.Timeout(30.0, read=None),
+            event_hooks={"request": [send_trace]},
         )
 
     async def close(self) -> None:

@@ -14,6 +14,7 @@ import uvicorn
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel, ValidationError
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
@@ -33,6 +34,7 @@ from hypercode.sandbox.docker import DockerSandboxes, instance_of
 from hypercode.sandbox.errors import error_body
 from hypercode.settings import Settings
 from hypercode.telemetry.metrics import CONTAINERS_RUNNING, ENGINE_UP, SANDBOX_VERB_SECONDS, timed
+from hypercode.telemetry.tracing import Traced
 
 SWEEP_EVERY_S = 3600
 MAX_BODY = 192 * 1024 * 1024
@@ -89,7 +91,8 @@ def create_app(sandboxes: Sandboxes, key: str, *, running: Count | None = None) 
             Route("/healthz", health),
             Route("/readyz", ready),
             Route("/metrics", metrics),
-        ]
+        ],
+        middleware=[Middleware(Traced)],
     )
 
 

@@ -9,6 +9,7 @@ import struct
 from typing import Any, cast
 
 from aiodocker.stream import Stream
+from opentelemetry.trace import SpanKind
 
 from hypercode.domain.errors import (
     HyperCodeError,
@@ -20,6 +21,7 @@ from hypercode.domain.errors import (
 from hypercode.sandbox.engine import Engine, engine_failures
 from hypercode.sandbox.errors import error_of
 from hypercode.sandbox.profiles import USER, python
+from hypercode.telemetry.tracing import span
 
 HEADER = struct.Struct(">I")
 MAX_REPLY = 192 * 1024 * 1024
@@ -69,6 +71,10 @@ class Relay:
 
     async def call(self, op: str, args: dict[str, Any], *, seconds: float) -> dict[str, Any]:
         """Make one request; when cancelled, the work inside is dead before this returns."""
+        with span(f"runner {op}", SpanKind.CLIENT, container=self._container):
+            return await self._asked(op, args, seconds)
+
+    async def _asked(self, op: str, args: dict[str, Any], seconds: float) -> dict[str, Any]:
         number = next(self._numbers)
         answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self._waiting[number] = answer

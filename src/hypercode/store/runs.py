@@ -30,6 +30,7 @@ async def create_run(  # noqa: PLR0913 - a run's columns, by name
     model: str,
     workspace_id: str,
     grant_token: str,
+    trace_parent: str | None = None,
 ) -> RunRow:
     row = RunRow(
         id=id,
@@ -44,6 +45,7 @@ async def create_run(  # noqa: PLR0913 - a run's columns, by name
         status=RunStatus.QUEUED.value,
         workspace_id=workspace_id,
         grant_token=grant_token,
+        trace_parent=trace_parent,
         created_at=datetime.now(UTC),
         tokens_in=0,
         tokens_out=0,

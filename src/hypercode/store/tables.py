@@ -137,6 +137,7 @@ class RunRow(Stamped, Base):
     workspace_id: Mapped[str] = mapped_column(unique=True)
     sandbox_id: Mapped[str | None]
     grant_token: Mapped[str]
+    trace_parent: Mapped[str | None]
     base_commit: Mapped[str | None]
     head_commit: Mapped[str | None]
     frozen: Mapped[dict[str, Any] | None]

@@ -21,6 +21,7 @@ from hypercode.store.database import Database
 from hypercode.store.queue import enqueue_run
 from hypercode.store.runs import create_run
 from hypercode.store.tables import PlanRow, RunRow
+from hypercode.telemetry.tracing import here
 from hypercode.tools.registry import Tool, ToolContext, ToolReply
 
 CHILD_GRANT_LIFE = timedelta(hours=24)
@@ -201,6 +202,7 @@ class Delegation:
             model=model,
             workspace_id=workspace_id,
             grant_token=token,
+            trace_parent=here(),
         )
         await enqueue_run(session, child)
         return child

@@ -10,6 +10,7 @@ import structlog
 from anyio.abc import ObjectSendStream
 from pydantic import BaseModel, ValidationError
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
@@ -23,6 +24,7 @@ from hypercode.domain.errors import (
 )
 from hypercode.platform_api import types as api
 from hypercode.platform_api.wire import error_body, http_status
+from hypercode.telemetry.tracing import Traced
 from hypercode.tools.keys import PlatformKeys
 from hypercode.tools.platform_work import PlatformWork
 
@@ -60,7 +62,8 @@ def create_platform_app(work: PlatformWork, keys: PlatformKeys, *, routes: list[
                 methods=["POST"],
             ),
             *routes,
-        ]
+        ],
+        middleware=[Middleware(Traced)],
     )
 
 

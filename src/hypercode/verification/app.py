@@ -12,6 +12,7 @@ import uvicorn
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import ValidationError
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
@@ -24,6 +25,7 @@ from hypercode.settings import Settings
 from hypercode.store.artifacts import ArtifactStore
 from hypercode.store.database import Database
 from hypercode.telemetry.metrics import watch_connections
+from hypercode.telemetry.tracing import Traced
 from hypercode.verification.attestation import read_private_key
 from hypercode.verification.verifier import Freeze, Verifier, Verify
 
@@ -57,7 +59,8 @@ def create_app(verifier: Verifier, key: str) -> Starlette:
             Route("/verify", _guarded(verify, key), methods=["POST"]),
             Route("/healthz", health),
             Route("/metrics", metrics),
-        ]
+        ],
+        middleware=[Middleware(Traced)],
     )
 
 

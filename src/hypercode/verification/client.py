@@ -11,6 +11,7 @@ from hypercode.domain.check import Check
 from hypercode.domain.environment import Environment
 from hypercode.domain.errors import HyperCodeError, Unavailable
 from hypercode.platform_api.wire import rebuilt_error
+from hypercode.telemetry.tracing import send_trace
 from hypercode.verification.verifier import Freeze, FrozenChecks, Progress, Verified, Verify
 
 
@@ -24,6 +25,7 @@ class VerifierClient:
             base_url=base_url(address, "verifier"),
             headers={"Authorization": f"Bearer {key}"},
             timeout=httpx2.Timeout(30.0, read=None),
+            event_hooks={"request": [send_trace]},
         )
 
     async def close(self) -> None:
