@@ -10,10 +10,10 @@ from typing import Any, TypeVar
 
 import structlog
 from dbos import DBOS
-from sqlalchemy.exc import InterfaceError, OperationalError
 
 from hypercode.domain.errors import Cancelled, EnvironmentFailed, HyperCodeError, Unavailable
 from hypercode.runs.services import Services
+from hypercode.store.database import DATABASE_AWAY, database_away
 from hypercode.telemetry.metrics import STEP_SECONDS, timed
 from hypercode.telemetry.tracing import span
 
@@ -21,8 +21,7 @@ logger = structlog.get_logger(__name__)
 
 Work = Callable[[], Awaitable[dict[str, Any]]]
 T = TypeVar("T")
-AWAY = (Unavailable, OperationalError, InterfaceError)
-AWAY_HINT = "See that every part of the platform is running, then start the task again."
+AWAY = (Unavailable, *DATABASE_AWAY)
 AWAY_PAUSES_S = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 8.0)
 """A part of the platform that was killed is back within this time, Postgres included."""
 
@@ -74,10 +73,9 @@ class Steps:
                 except HyperCodeError as error:
                     timing.outcome = "failed"
                     return {"error": _kept(error)}
-                except (OperationalError, InterfaceError) as error:
+                except DATABASE_AWAY as error:
                     timing.outcome = "failed"
-                    away = f"The database does not answer ({type(error).__name__})."
-                    return {"error": _kept(Unavailable(away, hint=AWAY_HINT))}
+                    return {"error": _kept(database_away(error))}
 
         result: dict[str, Any] = await DBOS.run_step_async({"name": name}, guarded)
         if "error" in result:

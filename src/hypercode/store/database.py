@@ -10,15 +10,29 @@ from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import SecretStr
 from sqlalchemy import URL, QueuePool, make_url, text
+from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+
+from hypercode.domain.errors import Unavailable
 
 if TYPE_CHECKING:
     from hypercode.store.redis_door import RedisDoor
+
+DATABASE_AWAY = (OperationalError, InterfaceError)
+"""What a transaction raises while Postgres is away, and once for each connection from before it came back."""
 
 REDIS = "redis"
 WAKE_UPS = "wake_ups"
 
 OVERFLOW = 10
+
+
+def database_away(error: Exception) -> Unavailable:
+    """What is told of such an error; whoever may do the work again does."""
+    return Unavailable(
+        f"The database does not answer ({type(error).__name__}).",
+        hint="See that every part of the platform is running, then try again.",
+    )
 
 
 def psycopg_url(url: str) -> URL:

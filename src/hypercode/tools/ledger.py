@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import anyio
-from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from hypercode.domain.errors import Conflict, HyperCodeError, Unauthenticated
@@ -13,7 +12,7 @@ from hypercode.domain.grant import Grant
 from hypercode.domain.run import RunStatus
 from hypercode.mcp_protocol.codes import Uncertain
 from hypercode.store.audit import AuditedCall, append_audit
-from hypercode.store.database import Database
+from hypercode.store.database import DATABASE_AWAY, Database
 from hypercode.store.journal import DONE, RUNNING, claim_key, close_key, read_key, reclaim_key
 from hypercode.store.tables import JournalRow, RunRow
 from hypercode.tools.result import CallResult, failure
@@ -79,7 +78,7 @@ class Ledger:
                 async with self._database.transaction() as session:
                     await self._close(session, started, result)
                     await append_audit(session, started.audited, "outcome", body)
-            except (OperationalError, InterfaceError):
+            except DATABASE_AWAY:
                 await anyio.sleep(pause)
                 pause = min(2 * pause, 2.0)
             else:

@@ -24,6 +24,7 @@ from hypercode.domain.errors import (
 )
 from hypercode.platform_api import types as api
 from hypercode.platform_api.wire import error_body, http_status
+from hypercode.store.database import DATABASE_AWAY, database_away
 from hypercode.telemetry.tracing import Traced
 from hypercode.tools.keys import PlatformKeys
 from hypercode.tools.platform_work import PlatformWork
@@ -79,6 +80,8 @@ def _plain(
             reply = await _while_connected(request, do(body))
         except HyperCodeError as error:
             return _error(error)
+        except DATABASE_AWAY as error:
+            return _error(database_away(error))
         except ClientDisconnect:
             return Response(status_code=499)
         except Exception as error:  # the edge of the process: the caller gets a code, the log the rest
@@ -115,6 +118,8 @@ async def _lines(work: PlatformWork, body: api.EnvironmentBuild) -> AsyncIterato
                 environment = await work.environment_build(body, progress)
             except HyperCodeError as error:
                 await sink.send({"type": "error", **error_body(error)})
+            except DATABASE_AWAY as error:
+                await sink.send({"type": "error", **error_body(database_away(error))})
             else:
                 await sink.send({"type": "result", **environment.model_dump(mode="json")})
 
@@ -149,7 +154,7 @@ async def _body(request: Request, model: type[RequestT]) -> RequestT:
 
 async def _while_connected(request: Request, work: Awaitable[BaseModel | None]) -> BaseModel | None:
     """Await the work, and cancel it when the caller disconnects."""
-    outcome: list[BaseModel | HyperCodeError | None] = []
+    outcome: list[BaseModel | Exception | None] = []
     async with anyio.create_task_group() as group:
 
         async def watch() -> None:
@@ -160,13 +165,13 @@ async def _while_connected(request: Request, work: Awaitable[BaseModel | None]) 
         group.start_soon(watch)
         try:
             outcome.append(await work)
-        except HyperCodeError as error:
+        except (HyperCodeError, *DATABASE_AWAY) as error:
             # Kept out of the task group, which would wrap it.
             outcome.append(error)
         group.cancel_scope.cancel()
     if not outcome:
         raise ClientDisconnect
-    if isinstance(outcome[0], HyperCodeError):
+    if isinstance(outcome[0], Exception):
         raise outcome[0]
     return outcome[0]
 

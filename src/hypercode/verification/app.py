@@ -23,7 +23,7 @@ from hypercode.platform_api.client import PlatformClient
 from hypercode.platform_api.wire import error_body, http_status
 from hypercode.settings import Settings
 from hypercode.store.artifacts import ArtifactStore
-from hypercode.store.database import Database
+from hypercode.store.database import DATABASE_AWAY, Database, database_away
 from hypercode.telemetry.metrics import watch_connections
 from hypercode.telemetry.tracing import Traced
 from hypercode.verification.attestation import read_private_key
@@ -73,6 +73,8 @@ def _guarded(endpoint: Endpoint, key: str) -> Endpoint:
             return _refused(InvalidArgument(f"The request does not fit: {error.error_count()} problem(s)."))
         except HyperCodeError as error:
             return _refused(error)
+        except DATABASE_AWAY as error:
+            return _refused(database_away(error))
 
     return guarded
 
@@ -125,6 +127,8 @@ async def _last_line(
         verified = await verifier.verify(asked, progress)
     except HyperCodeError as error:
         return {"type": "error", **error_body(error)}
+    except DATABASE_AWAY as error:
+        return {"type": "error", **error_body(database_away(error))}
     except Exception as error:  # noqa: BLE001 - the process edge: the caller must get a last line
         _log.exception("verification_failed", run_id=asked.run_id)
         return {
