@@ -3,7 +3,6 @@
 import json
 import math
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
+from tests.behaviour.model_server import model_server
 from tests.behaviour.person import Person, first_admin
 from tests.behaviour.platform import Platform, free_port, running, wait_for
 
@@ -115,30 +115,14 @@ def prometheus(platform: Platform, folder: Path) -> Iterator[Prometheus]:
 
 
 @contextmanager
-def model_server(script: Path) -> Iterator[dict[str, str]]:
-    """A server that answers by the script and counts tokens; yields the settings of a worker that asks it."""
-    port = free_port()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.fixtures.model_server", "--script", str(script), "--port", str(port)],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-
-    def answers() -> bool:
-        try:
-            return httpx2.get(f"http://127.0.0.1:{port}/requests").status_code == 200
-        except httpx2.TransportError:
-            return False
-
-    try:
-        wait_for(answers, "the model server")
+def priced_model(script: Path) -> Iterator[dict[str, str]]:
+    """The settings of a worker that asks a scripted server, whose tokens cost something."""
+    with model_server(script) as url:
         yield {
-            "HYPERCODE_LLM__BASE_URL": f"http://127.0.0.1:{port}/v1",
+            "HYPERCODE_LLM__BASE_URL": f"{url}/v1",
             "HYPERCODE_LLM__INPUT_PRICE_PER_MILLION": "3",
             "HYPERCODE_LLM__OUTPUT_PRICE_PER_MILLION": "15",
         }
-    finally:
-        process.kill()
-        process.wait()
 
 
 def load(person: Person, repo: Path) -> None:
@@ -200,7 +184,7 @@ def test_every_panel_shows_numbers(repo: Path, tmp_path: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="hc-up-", dir="/tmp", ignore_cleanup_errors=True) as directory:
         Path(directory).chmod(0o711)
         with (
-            model_server(script) as settings,
+            priced_model(script) as settings,
             running(Platform(Path(directory) / "d", environment=settings), ["--root", "/tmp"]) as platform,
             prometheus(platform, tmp_path) as watching,
             first_admin(platform) as person,

@@ -1,15 +1,13 @@
 """A Coder on real wire formats: local servers that speak what providers speak."""
 
 import json
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx2
 import pytest
-from tests.behaviour.platform import Platform, free_port, running, wait_for
+from tests.behaviour.model_server import model_server
+from tests.behaviour.platform import Platform, running
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]
 
@@ -49,25 +47,8 @@ def calc(tmp_path: Path) -> Path:
 def server(tmp_path: Path) -> Iterator[str]:
     script = tmp_path / "answers.yaml"
     script.write_text(json.dumps(SCRIPT))
-    port = free_port()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.fixtures.model_server", "--script", str(script), "--port", str(port)],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    url = f"http://127.0.0.1:{port}"
-
-    def answers() -> bool:
-        try:
-            return httpx2.get(f"{url}/requests").status_code == 200
-        except httpx2.TransportError:
-            return False
-
-    try:
-        wait_for(answers, "the model server")
+    with model_server(script) as url:
         yield url
-    finally:
-        process.kill()
-        process.wait()
 
 
 @pytest.mark.requirement("model:openai")

@@ -52,7 +52,7 @@ def flush_traces() -> None:
 
 @contextmanager
 def span(name: str, kind: SpanKind = SpanKind.INTERNAL, **attributes: Attribute) -> Generator[Span]:
-    """A span round a block; keyword names are attributes, with ``_`` for ``.``-less names of ours."""
+    """A span round a block; ``run_id=...`` becomes the attribute ``hypercode.run_id``."""
     named = {f"hypercode.{key}": value for key, value in attributes.items()}
     with trace.get_tracer("hypercode").start_as_current_span(name, kind=kind, attributes=named) as current:
         yield current
