@@ -8,7 +8,8 @@ from pydantic import ValidationError
 
 from hypercode.domain.grant import Grant
 from hypercode.domain.role import AgentRole
-from hypercode.policy.decide import Allow, Ask, Deny, ToolCall, decide
+from hypercode.domain.tool_call import ToolCall, Touched
+from hypercode.policy.decide import Allow, Ask, Deny, decide
 from hypercode.policy.rules import BUILT_IN, Effect, Policy, Rule, path_pattern
 
 ALL_TOOLS = [
@@ -73,7 +74,7 @@ def test_the_roles_may_call_what_the_design_says() -> None:
 )
 def test_git_internals_are_never_written(path: str) -> None:
     for tool in ("fs_write", "fs_edit"):
-        verdict = decide(ToolCall(tool, (path,)), grant(AgentRole.CODER), BUILT_IN)
+        verdict = decide(ToolCall(tool, Touched(paths=(path,))), grant(AgentRole.CODER), BUILT_IN)
         assert verdict == Deny("coder.no_git_internals", "a rule forbids this call")
 
 
@@ -92,7 +93,9 @@ def test_git_internals_are_never_written(path: str) -> None:
     ],
 )
 def test_protected_paths_ask(path: str, kind: type) -> None:
-    assert isinstance(decide(ToolCall("fs_write", (path,)), grant(AgentRole.CODER), BUILT_IN), kind)
+    assert isinstance(
+        decide(ToolCall("fs_write", Touched(paths=(path,))), grant(AgentRole.CODER), BUILT_IN), kind
+    )
 
 
 def test_a_grant_limits_the_role_and_never_widens_it() -> None:
@@ -111,9 +114,9 @@ def test_forbid_wins_over_ask_over_allow_in_any_order() -> None:
     for order in (rules, rules[::-1]):
         policy = Policy(name="x", version=1, roles={AgentRole.CODER: tuple(order)})
         coder = grant(AgentRole.CODER)
-        assert decide(ToolCall("t", ("a.py",)), coder, policy).rule == "a"
-        assert decide(ToolCall("t", ("docs/a.md",)), coder, policy).rule == "b"
-        assert decide(ToolCall("t", ("a.py", "docs/uv.lock")), coder, policy).rule == "c"
+        assert decide(ToolCall("t", Touched(paths=("a.py",))), coder, policy).rule == "a"
+        assert decide(ToolCall("t", Touched(paths=("docs/a.md",))), coder, policy).rule == "b"
+        assert decide(ToolCall("t", Touched(paths=("a.py", "docs/uv.lock"))), coder, policy).rule == "c"
         assert decide(ToolCall("t"), grant(AgentRole.ARCHITECT), policy).rule == "default"
 
 
@@ -132,7 +135,7 @@ def test_the_policy_language_is_closed() -> None:
 
 
 def test_a_decision_takes_microseconds() -> None:
-    coder, call = grant(AgentRole.CODER), ToolCall("fs_write", ("src/deep/er/file.py",))
+    coder, call = grant(AgentRole.CODER), ToolCall("fs_write", Touched(paths=("src/deep/er/file.py",)))
     started = time.perf_counter()
     for _ in range(2000):
         decide(call, coder, BUILT_IN)

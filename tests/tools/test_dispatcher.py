@@ -9,6 +9,7 @@ import pytest
 
 from hypercode.agents.mcp_client import ToolSession
 from hypercode.domain.errors import InvalidArgument
+from hypercode.domain.tool_call import Touched
 from hypercode.mcp_protocol.schemas import Arguments, Closed, WorkspacePath
 from hypercode.sandbox.base import Sandboxes
 from hypercode.store.audit import read_audit, verify_chain
@@ -24,8 +25,8 @@ class Note(Arguments):
     path: WorkspacePath = "notes.txt"
     text: str = "x"
 
-    def touched(self) -> tuple[str, ...]:
-        return (self.path,)
+    def touched(self) -> Touched:
+        return Touched(paths=(self.path,))
 
 
 class Noted(Closed):

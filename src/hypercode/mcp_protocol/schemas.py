@@ -8,6 +8,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, WithJsonSchema
 
 from hypercode.domain.errors import InvalidArgument, PathOutside
+from hypercode.domain.tool_call import Touched
 
 WORKSPACE = "/workspace"
 """Where a workspace is mounted; paths below it may be written absolute as well as relative."""
@@ -23,10 +24,10 @@ class Closed(BaseModel):
 
 
 class Arguments(Closed):
-    """Base of a tool's arguments. ``touched`` names the paths that the call would write."""
+    """Base of a tool's arguments. ``touched`` says what the call would touch, for the rules."""
 
-    def touched(self) -> tuple[str, ...]:
-        return ()
+    def touched(self) -> Touched:
+        return Touched()
 
 
 ArgumentsT = TypeVar("ArgumentsT", bound=Arguments)

@@ -3,15 +3,8 @@
 from dataclasses import dataclass
 
 from hypercode.domain.grant import Grant
+from hypercode.domain.tool_call import ToolCall
 from hypercode.policy.rules import Effect, Policy, Rule, path_pattern
-
-
-@dataclass(frozen=True)
-class ToolCall:
-    """What a decision looks at: the tool, and the canonical paths that its arguments name for writing."""
-
-    tool: str
-    paths: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -49,7 +42,7 @@ def decide(call: ToolCall, grant: Grant, policy: Policy) -> Decision:
         return Deny("grant.tools", f"the grant does not cover {call.tool}")
     found: dict[Effect, Rule] = {}
     for rule in policy.roles.get(grant.role, ()):
-        if call.tool in rule.tools and _touches(rule, call.paths):
+        if call.tool in rule.tools and _touches(rule, call.touched.paths):
             found.setdefault(rule.effect, rule)
     if rule := found.get(Effect.FORBID):
         return Deny(rule.id, "a rule forbids this call")

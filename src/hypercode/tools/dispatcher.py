@@ -12,10 +12,11 @@ from mcp import types
 from hypercode.domain.errors import HyperCodeError, InvalidArgument, NotFound, PolicyDenied
 from hypercode.domain.grant import Grant
 from hypercode.domain.ids import new_id
+from hypercode.domain.tool_call import ToolCall
 from hypercode.mcp_protocol.caps import storable
 from hypercode.mcp_protocol.codes import PendingApproval
 from hypercode.mcp_protocol.schemas import Arguments, arguments_sha256, parse_arguments
-from hypercode.policy.decide import Allow, Ask, Deny, ToolCall, decide
+from hypercode.policy.decide import Allow, Ask, Deny, decide
 from hypercode.policy.rules import Policy
 from hypercode.sandbox.base import Sandboxes
 from hypercode.store.audit import AuditedCall

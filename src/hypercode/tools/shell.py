@@ -5,6 +5,7 @@ import re
 from pydantic import Field, model_validator
 
 from hypercode.domain.errors import InvalidArgument
+from hypercode.domain.tool_call import Touched
 from hypercode.mcp_protocol.caps import DEFAULT_CAP, HARD_CAP, cap_text
 from hypercode.mcp_protocol.schemas import Arguments, Closed, WorkspacePath
 from hypercode.sandbox.base import ExecRequest, ExecResult
@@ -35,6 +36,15 @@ class ExecArguments(Arguments):
             raise ValueError("a command holds no NUL character")
         return self
 
+    @property
+    def words(self) -> list[str]:
+        """The command as it will run."""
+        return list(self.argv) or ["sh", "-c", self.script]
+
+    def touched(self) -> Touched:
+        """The command's words."""
+        return Touched(argv=tuple(self.words))
+
 
 class Executed(Closed):
     """How a command ended; output beyond ``max_output`` is cut to head and tail."""
@@ -51,7 +61,7 @@ class Executed(Closed):
 async def sh_exec(context: ToolContext, args: ExecArguments) -> ToolReply:
     """Run a command and wait for it; its process tree is dead afterwards."""
     request = ExecRequest(
-        argv=list(args.argv) or ["sh", "-c", args.script],
+        argv=args.words,
         cwd=args.cwd,
         env=checked_env(args.env),
         stdin=args.stdin,

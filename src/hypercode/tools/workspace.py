@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from hypercode.domain.errors import Conflict, InvalidArgument, TooLarge
+from hypercode.domain.tool_call import Touched
 from hypercode.mcp_protocol.caps import DEFAULT_CAP, HARD_CAP, cap_text
 from hypercode.mcp_protocol.schemas import Arguments, Closed, WorkspacePath
 from hypercode.sandbox.base import WriteRequest
@@ -95,9 +96,9 @@ class WriteArguments(Arguments):
     create_dirs: bool = False
     mode: int | None = Field(default=None, ge=0o400, le=0o777)
 
-    def touched(self) -> tuple[str, ...]:
-        """The file."""
-        return (self.path,)
+    def touched(self) -> Touched:
+        """The file, and how large it would be."""
+        return Touched(paths=(self.path,), size=len(self.content.encode("utf-8", "replace")))
 
 
 class FileWritten(Closed):
@@ -138,9 +139,9 @@ class EditArguments(Arguments):
     if_sha256: str | None = None
     dry_run: bool = False
 
-    def touched(self) -> tuple[str, ...]:
+    def touched(self) -> Touched:
         """The file."""
-        return (self.path,)
+        return Touched(paths=(self.path,))
 
 
 class FileEdited(Closed):
