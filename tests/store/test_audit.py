@@ -2,11 +2,13 @@
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
 
 from hypercode.domain.ids import new_id
 from hypercode.store.audit import AuditedCall, append_audit, read_audit, verify_chain
 from hypercode.store.database import Database
-from hypercode.store.journal import claim_key, close_key, read_key, reconcile
+from hypercode.store.journal import claim_key, read_key, reconcile
+from hypercode.store.ledger import end_call
 
 pytestmark = pytest.mark.anyio
 
@@ -74,9 +76,13 @@ async def test_a_journal_key_is_taken_once_and_a_dead_owners_calls_end_unknown(d
     for _ in range(2):
         async with database.transaction() as session:
             await reconcile(session, "alive")
+    async with database.single_statements() as connection:
+        with pytest.raises(IntegrityError):
+            await end_call(connection, call(run_id, "k"), "k", {"owner": "dead"}, {"late": True})
+        await end_call(
+            connection, call(run_id, "mine"), "mine", {"owner": "alive", "outcome": "OK"}, {"ok": True}
+        )
     async with database.transaction() as session:
-        await close_key(session, run_id, "k", "dead", {"late": True})
-        await close_key(session, run_id, "mine", "alive", {"ok": True})
         states = {key: await read_key(session, run_id, key) for key in ("k", "mine")}
         rows = await read_audit(session, run_id)
         assert (await verify_chain(session, run_id)).ok
@@ -85,4 +91,5 @@ async def test_a_journal_key_is_taken_once_and_a_dead_owners_calls_end_unknown(d
         ("k", "decision", None),
         ("mine", "decision", None),
         ("k", "outcome", "unknown"),
+        ("mine", "outcome", "OK"),
     ]

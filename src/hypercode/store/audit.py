@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import select
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -40,40 +39,61 @@ class ChainReport:
 
 async def append_audit(session: AsyncSession, call: AuditedCall, kind: str, body: dict[str, Any]) -> int:
     """Append a row and return its seq; the lock on the run's head orders writers."""
-    await session.execute(
-        insert(AuditHeadRow).values(run_id=call.run_id, seq=0, hash=GENESIS).on_conflict_do_nothing()
-    )
-    head = (
-        await session.execute(
-            select(AuditHeadRow).where(AuditHeadRow.run_id == call.run_id).with_for_update(),
-            execution_options={"populate_existing": True},
-        )
-    ).scalar_one()
-    row = AuditRow(
-        run_id=call.run_id,
-        seq=head.seq + 1,
-        organisation_id=call.organisation_id,
-        project_id=call.project_id,
-        call_id=call.call_id,
-        kind=kind,
-        tool=call.tool,
-        arguments_sha256=call.arguments_sha256,
-        body=body,
-        at=datetime.now(UTC),
-        previous_hash=head.hash,
-    )
-    row.hash = row_hash(row)
-    session.add(row)
-    head.seq, head.hash = row.seq, row.hash
-    await session.flush()
-    return row.seq
+    connection = await session.connection()
+    done = await connection.exec_driver_sql(_APPEND, values(call, kind, body))
+    return done.scalar_one()
+
+
+def appending(condition: str = "") -> str:
+    """SQL of two CTEs, the last named ``appended``: the head moves on, and the row stands behind the one before.
+
+    ``condition`` is a FROM clause; where it gives no row, nothing is appended. Parameters come from ``values``.
+    """
+    return f"""
+        head AS (
+            INSERT INTO audit_heads AS h (run_id, seq, previous_hash, hash)
+            SELECT %(run_id)s, 1, CAST(%(genesis)s AS bytea), {_hash("%(genesis)s", "1")} {condition}
+            ON CONFLICT (run_id) DO UPDATE SET
+                seq = h.seq + 1, previous_hash = h.hash, hash = {_hash("h.hash", "h.seq + 1")}
+            RETURNING seq, previous_hash, hash
+        ),
+        appended AS (
+            INSERT INTO audit (run_id, seq, organisation_id, project_id, call_id, kind, tool, arguments_sha256,
+                body, at, previous_hash, hash)
+            SELECT %(run_id)s, seq, %(organisation_id)s, %(project_id)s, %(call_id)s, %(kind)s, %(tool)s, %(arguments_sha256)s,
+                CAST(%(body)s AS jsonb), CAST(%(at)s AS timestamptz), previous_hash, hash
+            FROM head
+            RETURNING seq
+        )"""
+
+
+def _hash(previous: str, seq: str) -> str:
+    content = f"CAST(%(before_seq)s AS text) || ({seq})::text || CAST(%(after_seq)s AS text)"
+    return f"sha256(CAST({previous} AS bytea) || convert_to({content}, 'UTF8'))"
+
+
+def values(call: AuditedCall, kind: str, body: dict[str, Any]) -> dict[str, Any]:
+    """The parameters of ``appending`` for one row."""
+    at = datetime.now(UTC)
+    fields = {**vars(call), "kind": kind}
+    before_seq, after_seq = _around_seq({**fields, "body": body, "at": _moment(at)})
+    return {
+        **fields,
+        "body": json.dumps(body, ensure_ascii=False),
+        "at": at,
+        "genesis": GENESIS,
+        "before_seq": before_seq,
+        "after_seq": after_seq,
+    }
+
+
+_APPEND = f"WITH {appending()} SELECT seq FROM appended"
 
 
 def row_hash(row: AuditRow) -> bytes:
     """The hash of a row: over the hash before it and the canonical JSON of all its fields."""
     content = {
         "run_id": row.run_id,
-        "seq": row.seq,
         "organisation_id": row.organisation_id,
         "project_id": row.project_id,
         "call_id": row.call_id,
@@ -81,10 +101,22 @@ def row_hash(row: AuditRow) -> bytes:
         "tool": row.tool,
         "arguments_sha256": row.arguments_sha256,
         "body": row.body,
-        "at": row.at.astimezone(UTC).isoformat(timespec="microseconds"),
+        "at": _moment(row.at),
     }
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(row.previous_hash + text.encode()).digest()
+    before_seq, after_seq = _around_seq(content)
+    return hashlib.sha256(row.previous_hash + f"{before_seq}{row.seq}{after_seq}".encode()).digest()
+
+
+def _around_seq(content: dict[str, Any]) -> tuple[str, str]:
+    """The canonical JSON of a row before and after its seq, which the database gives."""
+    canonical = json.dumps({**content, "seq": 0}, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    # Quotes inside of strings are escaped and only the tool's name follows, so the last such place is the field.
+    before, mark, after = canonical.rpartition('"seq":0,"tool":')
+    return f'{before}"seq":', mark.removeprefix('"seq":0') + after
+
+
+def _moment(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="microseconds")
 
 
 async def verify_chain(session: AsyncSession, run_id: str) -> ChainReport:

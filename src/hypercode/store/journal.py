@@ -1,7 +1,6 @@
 """The journal of tool calls by idempotency key: a key never runs twice."""
 
 from datetime import UTC, datetime
-from typing import Any
 
 from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert
@@ -47,22 +46,6 @@ async def claim_key(session: AsyncSession, call: AuditedCall, key: str, owner: s
 def reclaim_key(row: JournalRow, owner: str) -> None:
     """Run a call again whose outcome is unknown; only for tools that may be repeated."""
     row.state, row.owner, row.started_at, row.ended_at = RUNNING, owner, datetime.now(UTC), None
-
-
-async def close_key(
-    session: AsyncSession, run_id: str, key: str, owner: str, result: dict[str, Any] | None
-) -> None:
-    """Store the result of a call, None for unknown; a key that was taken over or given up stays."""
-    await session.execute(
-        update(JournalRow)
-        .where(
-            JournalRow.run_id == run_id,
-            JournalRow.key == key,
-            JournalRow.owner == owner,
-            JournalRow.state == RUNNING,
-        )
-        .values(state=UNKNOWN if result is None else DONE, result=result, ended_at=datetime.now(UTC))
-    )
 
 
 async def read_key(session: AsyncSession, run_id: str, key: str) -> JournalRow | None:

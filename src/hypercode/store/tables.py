@@ -226,6 +226,7 @@ class AuditHeadRow(Base):
     __tablename__ = "audit_heads"
     run_id: Mapped[str] = mapped_column(primary_key=True)
     seq: Mapped[int] = mapped_column(BigInteger)
+    previous_hash: Mapped[bytes | None] = mapped_column(LargeBinary(32))
     hash: Mapped[bytes] = mapped_column(LargeBinary(32))
 
 

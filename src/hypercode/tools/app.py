@@ -17,6 +17,7 @@ from hypercode.tools.dispatcher import Dispatcher
 from hypercode.tools.git import GIT_TOOLS
 from hypercode.tools.keys import PlatformKeys
 from hypercode.tools.ledger import Ledger
+from hypercode.tools.limits import CallLimits
 from hypercode.tools.mcp_app import HOST, create_mcp_app
 from hypercode.tools.platform import create_platform_app
 from hypercode.tools.platform_work import PlatformWork
@@ -42,11 +43,12 @@ def create_app(
     registry: Registry | None = None,
     *,
     host: str = HOST,
+    limits: CallLimits | None = None,
 ) -> ToolsApps:
     """Wire everything; ``registry`` None means all tools of this process. ``host``: what clients send as Host."""
     owner = uuid.uuid4().hex
     dispatcher = Dispatcher(
-        registry or all_tools(database, keys), BUILT_IN, Ledger(database, owner), sandboxes
+        registry or all_tools(database, keys), BUILT_IN, Ledger(database, owner), sandboxes, limits
     )
     beside = [Route("/healthz", _healthz), Route("/metrics", _metrics)]
     return ToolsApps(

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import anyio
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from hypercode.domain.errors import Conflict, HyperCodeError, Unauthenticated
@@ -13,7 +14,8 @@ from hypercode.domain.run import RunStatus
 from hypercode.mcp_protocol.codes import Uncertain
 from hypercode.store.audit import AuditedCall, append_audit
 from hypercode.store.database import DATABASE_AWAY, Database
-from hypercode.store.journal import DONE, RUNNING, claim_key, close_key, read_key, reclaim_key
+from hypercode.store.journal import DONE, RUNNING, claim_key, read_key, reclaim_key
+from hypercode.store.ledger import end_call, take_call
 from hypercode.store.tables import JournalRow, RunRow
 from hypercode.tools.result import CallResult, failure
 
@@ -50,6 +52,16 @@ class Ledger:
 
     async def begin(self, grant: Grant, intention: Intention) -> Started | CallResult:
         """Write a call down and say whether to run it, or return what it came to before."""
+        if intention.refusal is None:
+            decision = {**intention.decision, "owner": self._owner}
+            async with self._database.single_statements() as connection:
+                taken = await take_call(connection, grant, intention.audited, intention.key, decision)
+            if taken is not None:
+                return self._running(Started(intention.audited, intention.key, taken.sandbox_id))
+        return await self._begin_closely(grant, intention)
+
+    async def _begin_closely(self, grant: Grant, intention: Intention) -> Started | CallResult:
+        """A repeated key, a refusal, or a grant that does not fit its run."""
         async with self._database.transaction() as session:
             run = await _checked_run(session, grant)
             earlier = await self._claim(session, intention)
@@ -57,6 +69,11 @@ class Ledger:
         if begun is not None:
             return begun
         return await self._attach(intention)
+
+    def _running(self, started: Started) -> Started:
+        if started.key is not None:
+            self._going_on[(started.audited.run_id, started.key)] = anyio.Event()
+        return started
 
     async def finish(self, started: Started, result: CallResult | None) -> None:
         """Write the outcome down; ``result`` None means that the call was cancelled."""
@@ -72,16 +89,18 @@ class Ledger:
 
     async def _written_down(self, started: Started, result: CallResult | None, body: dict[str, Any]) -> None:
         """Write until Postgres takes it: the effect has happened, and only this process knows what came of it."""
+        stored = None if result is None else result.stored()
         pause = 0.1
         while True:
             try:
-                async with self._database.transaction() as session:
-                    await self._close(session, started, result)
-                    await append_audit(session, started.audited, "outcome", body)
+                async with self._database.single_statements() as connection:
+                    await end_call(connection, started.audited, started.key, body, stored)
+                return
             except DATABASE_AWAY:
                 await anyio.sleep(pause)
                 pause = min(2 * pause, 2.0)
-            else:
+            except IntegrityError:
+                # An outcome stands already: ours, from before Postgres went away, or that of who took over.
                 return
 
     async def _claim(self, session: AsyncSession, intention: Intention) -> JournalRow | None:
@@ -114,20 +133,12 @@ class Ledger:
             # The first attempt keeps its own pair of audit rows.
             audited = replace(audited, call_id=f"{audited.call_id}~{secrets.token_hex(4)}")
         await append_audit(session, audited, "decision", {**intention.decision, "owner": self._owner})
-        started = Started(audited, intention.key, sandbox_id)
         if intention.refusal is None:
-            if intention.key is not None:
-                self._going_on[(audited.run_id, intention.key)] = anyio.Event()
-            return started
+            return self._running(Started(audited, intention.key, sandbox_id))
         result = failure(intention.refusal)
-        await self._close(session, started, result)
-        await append_audit(session, audited, "outcome", {"outcome": result.code, "owner": self._owner})
+        outcome = {"outcome": result.code, "owner": self._owner}
+        await end_call(await session.connection(), audited, intention.key, outcome, result.stored())
         return result
-
-    async def _close(self, session: AsyncSession, started: Started, result: CallResult | None) -> None:
-        if started.key is not None:
-            stored = None if result is None else result.stored()
-            await close_key(session, started.audited.run_id, started.key, self._owner, stored)
 
     async def _attach(self, intention: Intention) -> CallResult:
         """Wait for the same call, which another request of this process is carrying out."""

@@ -26,6 +26,7 @@ HOST = "tools"
 """The Host that clients on the unix socket name; any other is refused."""
 
 MAX_BODY = 4 * 1024 * 1024
+KEPT_GRANTS = 1024
 _GRANT = "hypercode.grant"
 
 Context = ServerRequestContext[Any, Request]
@@ -36,6 +37,7 @@ class GrantMiddleware:
 
     def __init__(self, app: ASGIApp, public_key_hex: str, now: Callable[[], datetime]) -> None:
         self._app, self._public_key_hex, self._now = app, public_key_hex, now
+        self._verified: dict[str, Grant] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer 401, or put the grant into the scope and pass on."""
@@ -60,7 +62,16 @@ class GrantMiddleware:
         headers = [value for name, value in scope["headers"] if name == b"authorization"]
         if len(headers) != 1 or headers[0][:7].lower() != b"bearer ":
             raise Unauthenticated("a bearer grant is needed")
-        return verify(self._public_key_hex, headers[0][7:].decode("latin-1").strip(), self._now())
+        token, now = headers[0][7:].decode("latin-1").strip(), self._now()
+        known = self._verified.get(token)
+        if known is not None and now < known.expires_at:
+            return known
+        grant = verify(self._public_key_hex, token, now)
+        # Signatures don't change: a run sends the same token with each call. The oldest go first.
+        if len(self._verified) >= KEPT_GRANTS:
+            self._verified.pop(next(iter(self._verified)))
+        self._verified[token] = grant
+        return grant
 
 
 def create_mcp_app(
