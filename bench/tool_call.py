@@ -9,14 +9,15 @@ that a busy moment hits them all. ``bench.platform`` measures the calls that go 
 
 import argparse
 import asyncio
+import itertools
 import json
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -24,7 +25,7 @@ from typing import Any, cast
 import httpx2
 import uvicorn
 from biscuit_auth import KeyPair
-from mcp import Client, types
+from mcp import Client, MCPError, types
 from mcp.client.streamable_http import streamable_http_client
 from mcp.server.lowlevel import Server
 from mcp.server.transport_security import TransportSecuritySettings
@@ -49,6 +50,8 @@ from hypercode.tools.limits import CallLimits
 from hypercode.tools.registry import Registry, Tool, ToolContext, ToolReply
 
 BARE_TOKEN = "bare-token"
+STORM = 500
+PACE_S = 0.025  # under the limit of 50 calls a second
 REVISIONS = {"2026-07-28": "2026-07-28", "2025-11-25": "legacy"}
 Call = Callable[[int], Awaitable[None]]
 
@@ -118,16 +121,16 @@ def bare_app() -> Starlette:
 async def serve(url: str, public_hex: str, directory: Path) -> None:
     """The server process: both apps until it is killed."""
     keys = PlatformKeys(platform="p", verifier="v", sandboxd="s", grant_public_hex=public_hex)
-    ours = create_app(
-        Database(url),
-        cast(Sandboxes, None),
-        keys,
-        Registry([ECHO]),
-        limits=CallLimits(rate=1e6, burst=1_000_000, in_flight=10_000),
-    ).mcp
+    database = Database(url)
+
+    def ours(limits: CallLimits | None) -> Starlette:
+        return create_app(database, cast(Sandboxes, None), keys, Registry([ECHO]), limits=limits).mcp
+
+    unlimited = CallLimits(rate=1e6, burst=1_000_000, in_flight=10_000)
+    apps = {"bare.sock": bare_app(), "ours.sock": ours(unlimited), "limited.sock": ours(None)}
     configs = [
         uvicorn.Config(app, uds=str(directory / name), log_level="warning", access_log=False)
-        for name, app in (("bare.sock", bare_app()), ("ours.sock", ours))
+        for name, app in apps.items()
     ]
     await asyncio.gather(*(uvicorn.Server(config).serve() for config in configs))
 
@@ -137,7 +140,9 @@ async def client(path: Path, token: str, mode: str) -> AsyncIterator[Client]:
     async with AsyncExitStack() as stack:
         http = await stack.enter_async_context(
             httpx2.AsyncClient(
-                transport=httpx2.AsyncHTTPTransport(uds=str(path)),
+                transport=httpx2.AsyncHTTPTransport(
+                    uds=str(path), limits=httpx2.Limits(max_connections=2 * STORM)
+                ),
                 headers={"Authorization": f"Bearer {token}"},
                 timeout=60,
             )
@@ -163,33 +168,51 @@ def figures(seconds: list[float]) -> dict[str, float]:
     }
 
 
-async def in_turns(ways: dict[str, Call], calls: int) -> dict[str, dict[str, float]]:
+async def in_turns(ways: dict[str, Call], calls: int, pause_s: float = 0.0) -> dict[str, dict[str, float]]:
     took: dict[str, list[float]] = {name: [] for name in ways}
     for number in range(calls):
         for name, call in ways.items():
             started = time.perf_counter()
             await call(number)
             took[name].append(time.perf_counter() - started)
+            await asyncio.sleep(pause_s)
     # The first ones open connections.
     return {name: figures(seconds[20:]) for name, seconds in took.items()}
 
 
-async def starve(busy: Call, other: Call, calls: int) -> dict[str, dict[str, float]]:
-    """One run makes 500 calls at once, again and again; another goes on one call at a time."""
-    alone = await in_turns({"other run, alone": other}, calls)
-    numbers = iter(range(10_000_000))
-    stop = asyncio.Event()
+async def storm(path: Path, token: str) -> None:
+    """500 callers of one run at once, each again and again; one that is told to wait waits a second."""
+    async with client(path, token, "2026-07-28") as ours, asyncio.TaskGroup() as group:
 
-    async def storm() -> None:
-        while not stop.is_set():
-            await asyncio.gather(*(busy(next(numbers)) for _ in range(500)))
+        async def keep_calling(who: int) -> None:
+            for number in itertools.count():
+                meta = cast(types.RequestParamsMeta, {IDEMPOTENCY_KEY: f"storm-{who}-{number}"})
+                try:
+                    await ours.call_tool("fs_read", {"text": "x"}, meta=meta)
+                except MCPError:
+                    await asyncio.sleep(1.0)
 
-    task = asyncio.create_task(storm())
-    shifted = {"other run, beside 500 parallel calls": lambda number: other(number + 1_000_000)}
-    beside = await in_turns(cast(dict[str, Call], shifted), calls)
-    stop.set()
-    await task
-    return alone | beside
+        for who in range(STORM):
+            group.create_task(keep_calling(who))
+
+
+async def beside_a_storm(directory: Path, tokens: list[str], calls: int) -> dict[str, Any]:
+    """A run that calls one at a time: alone, then while another run storms from a process of its own."""
+    async with client(directory / "limited.sock", tokens[0], "2026-07-28") as quiet:
+        alone = await in_turns({"alone": caller(quiet, "alone")}, calls, PACE_S)
+        argv = [
+            sys.executable,
+            "-m",
+            "bench.tool_call",
+            "--storm",
+            str(directory / "limited.sock"),
+            tokens[1],
+        ]
+        with started(argv):
+            await asyncio.sleep(3)
+            beside = await in_turns({"beside 500 callers": caller(quiet, "beside")}, calls, PACE_S)
+    ratio = beside["beside 500 callers"]["p95_ms"] / alone["alone"]["p95_ms"]
+    return alone | beside | {"p95_ratio": round(ratio, 2)}
 
 
 async def measure(directory: Path, url: str, calls: int) -> dict[str, Any]:
@@ -199,9 +222,9 @@ async def measure(directory: Path, url: str, calls: int) -> dict[str, Any]:
     tokens = [await token_of(database, private_hex) for _ in range(2)]
     await database.dispose()
     public_hex = bytes(pair.public_key.to_bytes()).hex()
-    process = server_process(url, public_hex, directory)
-    try:
-        await answering(directory / "ours.sock")
+    argv = [sys.executable, "-m", "bench.tool_call", "--serve", url, public_hex, str(directory)]
+    with started(argv):
+        await answering(directory / "limited.sock")
         results: dict[str, Any] = {}
         for revision, mode in REVISIONS.items():
             async with (
@@ -212,15 +235,17 @@ async def measure(directory: Path, url: str, calls: int) -> dict[str, Any]:
                 took = await in_turns(ways, calls)
             more = round(took["ours"]["median_ms"] - took["bare echo"]["median_ms"], 2)
             results[revision] = took | {"more_ms": more}
-        return results
+        return results | {"fair": await beside_a_storm(directory, tokens, calls)}
+
+
+@contextmanager
+def started(argv: list[str]) -> Iterator[None]:
+    process = subprocess.Popen(argv, stderr=subprocess.DEVNULL)
+    try:
+        yield
     finally:
         process.kill()
         process.wait()
-
-
-def server_process(url: str, public_hex: str, directory: Path) -> subprocess.Popen[bytes]:
-    argv = [sys.executable, "-m", "bench.tool_call", "--serve", url, public_hex, str(directory)]
-    return subprocess.Popen(argv, stderr=subprocess.DEVNULL)
 
 
 async def token_of(database: Database, private_hex: str) -> str:
@@ -259,7 +284,11 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=400, help="calls of each way")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--serve", nargs=3, metavar=("URL", "KEY", "DIRECTORY"), help=argparse.SUPPRESS)
+    parser.add_argument("--storm", nargs=2, metavar=("SOCKET", "TOKEN"), help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.storm:
+        asyncio.run(storm(Path(options.storm[0]), options.storm[1]))
+        return
     if options.serve:
         configure_logging("INFO")
         asyncio.run(serve(options.serve[0], options.serve[1], Path(options.serve[2])))

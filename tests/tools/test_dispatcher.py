@@ -150,6 +150,7 @@ async def test_refusals_and_failures_are_results_with_a_code_and_audited(
         "message": "that text is refused",
         "hint": "Send another.",
         "retryable": False,
+        "retry_after_s": None,
     }
     assert "secret" not in outcomes["break"].text
     assert counting.ran == 2

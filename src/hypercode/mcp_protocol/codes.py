@@ -1,6 +1,6 @@
 """The stable codes of tool errors, and the shape in which they travel: code, message, hint, retryable."""
 
-from hypercode.domain.errors import HyperCodeError
+from hypercode.domain.errors import HyperCodeError, RateLimited
 from hypercode.mcp_protocol.schemas import Closed
 
 RETRYABLE = frozenset({"RATE_LIMITED", "SANDBOX_DOWN", "UNAVAILABLE"})
@@ -26,6 +26,7 @@ class ToolError(Closed):
     message: str
     hint: str = ""
     retryable: bool = False
+    retry_after_s: float | None = None
 
 
 def tool_error(error: HyperCodeError) -> ToolError:
@@ -35,4 +36,5 @@ def tool_error(error: HyperCodeError) -> ToolError:
         message=error.message[:2000],
         hint=error.hint[:2000],
         retryable=error.code in RETRYABLE,
+        retry_after_s=error.retry_after_s if isinstance(error, RateLimited) else None,
     )

@@ -67,6 +67,9 @@ TOOL_CALL_SECONDS = Histogram(
     "hypercode_tool_call_seconds", "How long tool calls took.", ["tool"], buckets=LONG
 )
 TOOL_CALLS_IN_FLIGHT = Gauge("hypercode_tool_calls_in_flight", "Tool calls going on now.")
+TOOL_REQUESTS_REFUSED = Counter(
+    "hypercode_tool_requests_refused_total", "Requests of runs that were too far ahead of their pace."
+)
 
 # sandboxd
 ENGINE_UP = Gauge("hypercode_engine_up", "Whether the container engine answered this scrape.", ["engine"])

@@ -48,11 +48,13 @@ def create_app(
     """Wire everything; ``registry`` None means all tools of this process. ``host``: what clients send as Host."""
     owner = uuid.uuid4().hex
     dispatcher = Dispatcher(
-        registry or all_tools(database, keys), BUILT_IN, Ledger(database, owner), sandboxes, limits
+        registry or all_tools(database, keys), BUILT_IN, Ledger(database, owner), sandboxes
     )
     beside = [Route("/healthz", _healthz), Route("/metrics", _metrics)]
     return ToolsApps(
-        mcp=create_mcp_app(dispatcher, keys.grant_public_hex, routes=beside, host=host),
+        mcp=create_mcp_app(
+            dispatcher, keys.grant_public_hex, routes=beside, host=host, limits=limits or CallLimits()
+        ),
         platform=create_platform_app(PlatformWork(database, sandboxes), keys, routes=beside),
         owner=owner,
     )

@@ -1,4 +1,4 @@
-"""The one way to every tool: limits, schema, decision, ledger, the tool itself, caps, ledger again."""
+"""The one way to every tool: schema, decision, ledger, the tool itself, caps, ledger again."""
 
 import re
 import time
@@ -28,7 +28,6 @@ from hypercode.telemetry.metrics import (
     begin_at_zero,
 )
 from hypercode.tools.ledger import Intention, Ledger, Started
-from hypercode.tools.limits import CallLimits
 from hypercode.tools.registry import Registry, Report, Tool, ToolContext
 from hypercode.tools.result import CallResult, failure, success
 
@@ -65,14 +64,12 @@ class Dispatcher:
         policy: Policy,
         ledger: Ledger,
         sandboxes: Sandboxes,
-        limits: CallLimits | None = None,
     ) -> None:
         self._registry = registry
         self._policy = policy
         self._policy_sha256 = policy.sha256
         self._ledger = ledger
         self._sandboxes = sandboxes
-        self._limits = limits or CallLimits()
         begin_at_zero(TOOL_DECISIONS, [tool.name for tool in registry], ["allow", "deny", "ask", "refuse"])
 
     def visible(self, grant: Grant) -> list[types.Tool]:
@@ -89,7 +86,7 @@ class Dispatcher:
         # Labels and log lines carry names of ours only: what a caller sends may be anything.
         name = request.tool if self._registry.get(request.tool) else "unknown"
         try:
-            with TOOL_CALLS_IN_FLIGHT.track_inprogress(), self._limits.entered(grant.run_id):
+            with TOOL_CALLS_IN_FLIGHT.track_inprogress():
                 result = await self._guarded(grant, request)
         except HyperCodeError as error:
             result = failure(error)

@@ -15,11 +15,14 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from hypercode.domain.errors import Unauthenticated
+from hypercode.domain.errors import HyperCodeError, RateLimited, Unauthenticated
 from hypercode.domain.grant import Grant
+from hypercode.mcp_protocol.codes import tool_error
 from hypercode.mcp_protocol.schemas import IDEMPOTENCY_KEY
 from hypercode.policy.grants import verify
+from hypercode.telemetry.metrics import TOOL_REQUESTS_REFUSED
 from hypercode.tools.dispatcher import CallRequest, Dispatcher
+from hypercode.tools.limits import CallLimits
 
 MCP_PATH = "/mcp/"
 HOST = "tools"
@@ -47,14 +50,8 @@ class GrantMiddleware:
         try:
             scope[_GRANT] = self._grant(scope)
         except Unauthenticated as error:
-            refusal = JSONResponse(
-                {"code": error.code, "message": error.message, "hint": error.hint},
-                status_code=401,
-                headers={
-                    "WWW-Authenticate": f'Bearer error="invalid_token", error_description="{error.message}"'
-                },
-            )
-            await refusal(scope, receive, send)
+            challenge = f'Bearer error="invalid_token", error_description="{error.message}"'
+            await _refusal(error, 401, {"WWW-Authenticate": challenge})(scope, receive, send)
             return
         await self._app(scope, receive, send)
 
@@ -74,12 +71,38 @@ class GrantMiddleware:
         return grant
 
 
+class TurnMiddleware:
+    """Lets each run's requests pass at its own pace, before anything of them is read."""
+
+    def __init__(self, app: ASGIApp, limits: CallLimits) -> None:
+        self._app, self._limits = app, limits
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on when it is the run's turn, or answer 429."""
+        grant = scope.get(_GRANT)
+        if grant is None or scope["method"] != "POST":
+            await self._app(scope, receive, send)
+            return
+        try:
+            async with self._limits.turn(grant.run_id):
+                await self._app(scope, receive, send)
+        except RateLimited as error:
+            TOOL_REQUESTS_REFUSED.inc()
+            await _refusal(error, 429, {"Retry-After": f"{error.retry_after_s:.0f}"})(scope, receive, send)
+
+
+def _refusal(error: HyperCodeError, status: int, headers: dict[str, str]) -> JSONResponse:
+    said = tool_error(error).model_dump()
+    return JSONResponse(said, status_code=status, headers=headers)
+
+
 def create_mcp_app(
     dispatcher: Dispatcher,
     public_key_hex: str,
     *,
     routes: list[Route],
     host: str = HOST,
+    limits: CallLimits,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Starlette:
     """Build the app: MCP on ``/mcp/`` behind the grant check, and ``routes`` beside it."""
@@ -92,6 +115,7 @@ def create_mcp_app(
         custom_starlette_routes=routes,
     )
     app.user_middleware.append(Middleware(GrantMiddleware, public_key_hex, now))
+    app.user_middleware.append(Middleware(TurnMiddleware, limits))
     return app
 
 
