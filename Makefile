@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 VENV := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help test-stack setup setup-dev demo up compose-up compose-down compose-logs test test-fast check web web-check dashboards bench clean
+.PHONY: help test-stack chaos setup setup-dev demo up compose-up compose-down compose-logs test test-fast check web web-check dashboards bench clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-13s %s\n", $$1, $$2}'
@@ -53,6 +53,9 @@ test-stack: setup-dev web ## The stack in containers: a task in the browser, who
 	@deploy/images/build-services
 	@deploy/images/build
 	$(VENV)/pytest -q -m stack
+
+chaos: setup-dev ## Kill the tools process 200 times at random moments: exact books, no effect twice (minutes)
+	HYPERCODE_KILL_ROUNDS=200 $(VENV)/pytest -q -s --timeout=0 tests/tools/test_kill_rounds.py
 
 dashboards: ## Write Grafana's dashboards anew
 	$(VENV)/python deploy/grafana/generate.py

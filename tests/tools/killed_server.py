@@ -1,8 +1,8 @@
-"""A tools process with two tools that never end: started by test_kill.py, killed in the middle of a call."""
+"""A tools process with tools whose effects can be counted: started by killing.py, killed in the middle of calls."""
 
 import sys
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import anyio
 
@@ -39,16 +39,47 @@ class Marking:
         return ToolReply(Done(times=times), "done")
 
 
-async def main(url: str, public_hex: str, directory: Path) -> None:
-    tools = [
+class Mark(Arguments):
+    mark: str
+
+
+async def _write(marks: Path, args: Mark) -> ToolReply:
+    """One effect, visible at once and whole: a short append is atomic."""
+    with marks.open("a") as stream:
+        stream.write(f"{args.mark}\n")
+    return ToolReply(Done(times=1), "done")
+
+
+def hanging(directory: Path) -> list[Tool[Any]]:
+    """Two tools that never end the first time."""
+    return [
         Tool("fs_write", "w", Nothing, Done, Marking(directory / "write").run, read_only=False),
         Tool("fs_read", "r", Nothing, Done, Marking(directory / "read").run, read_only=True),
     ]
+
+
+def marks(directory: Path) -> list[Tool[Any]]:
+    """Two tools that are done at once: one with an effect, one without."""
+
+    async def write(_: ToolContext, args: Mark) -> ToolReply:
+        return await _write(directory / "marks", args)
+
+    async def read(_: ToolContext, __: Mark) -> ToolReply:
+        return ToolReply(Done(times=0), "done")
+
+    return [
+        Tool("fs_write", "w", Mark, Done, write, read_only=False),
+        Tool("fs_read", "r", Mark, Done, read, read_only=True),
+    ]
+
+
+async def main(url: str, public_hex: str, directory: Path, tools: str) -> None:
     database = Database(url)
     keys = PlatformKeys(platform="p", verifier="v", sandboxd="s", grant_public_hex=public_hex)
-    apps = create_app(database, cast(Sandboxes, None), keys, Registry(tools))
+    registry = Registry({"hanging": hanging, "marks": marks}[tools](directory))
+    apps = create_app(database, cast(Sandboxes, None), keys, registry)
     await listen(apps, database, mcp=directory / "tools.sock", platform=directory / "platform.sock")
 
 
 if __name__ == "__main__":
-    anyio.run(main, sys.argv[1], sys.argv[2], Path(sys.argv[3]))
+    anyio.run(main, sys.argv[1], sys.argv[2], Path(sys.argv[3]), sys.argv[4])

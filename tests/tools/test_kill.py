@@ -1,17 +1,14 @@
 """kill -9 in the middle of a call: one decision, one outcome, no second effect, and the caller is told."""
 
-import contextlib
 import os
 import signal
-import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import anyio
-import httpx2
 import pytest
 from anyio.abc import Process
+from tests.tools.killing import server
 
 from hypercode.agents.mcp_client import ToolSession
 from hypercode.domain.errors import Unavailable
@@ -19,36 +16,6 @@ from hypercode.store.audit import read_audit, verify_chain
 from hypercode.store.database import Database
 
 pytestmark = pytest.mark.anyio
-
-SERVER = Path(__file__).with_name("killed_server.py")
-
-
-@contextlib.asynccontextmanager
-async def server(database: Database, public_hex: str, directory: Path) -> AsyncIterator[Process]:
-    argv = [sys.executable, str(SERVER), database.url, public_hex, str(directory)]
-    async with await anyio.open_process(argv, stderr=None) as process:
-        await answering(directory / "tools.sock", process)
-        try:
-            yield process
-        finally:
-            if process.returncode is None:
-                process.terminate()
-            await process.wait()
-
-
-async def answering(path: Path, process: Process) -> None:
-    """Ask until the process answers; each try is a real request, and fail_after bounds them all."""
-    assert process.stdout is not None
-    with anyio.fail_after(30):
-        # The server's first log line; what is left then is binding the socket.
-        await process.stdout.receive()
-        async with httpx2.AsyncClient(transport=httpx2.AsyncHTTPTransport(uds=str(path))) as http:
-            while process.returncode is None:
-                with contextlib.suppress(httpx2.TransportError):
-                    if (await http.get("http://tools/healthz")).status_code == 200:
-                        return
-                await anyio.lowlevel.checkpoint()
-    raise AssertionError("the server ended")
 
 
 async def test_killed_in_two_calls(database: Database, minting: Any, new_run: Any, sockets: Path) -> None:

@@ -46,9 +46,7 @@ class ToolSession:
             except (MCPError, httpx2.HTTPError) as error:
                 raise _refused(error) from error
             except ExceptionGroup as group:
-                # The transport's task groups wrap what went wrong, as deep as they nest.
-                _, others = group.split((MCPError, httpx2.HTTPError))
-                if others is not None:
+                if not _transport_alone(group):
                     raise
                 raise _refused(group) from group
             self._stack = stack.pop_all()
@@ -56,7 +54,12 @@ class ToolSession:
 
     async def __aexit__(self, *_: object) -> None:
         self._client = None
-        await self._stack.aclose()
+        try:
+            await self._stack.aclose()
+        except ExceptionGroup as group:
+            if not _transport_alone(group):
+                raise
+            raise _refused(group) from group
 
     async def list_tools(self) -> list[ToolSpec]:
         """The tools of this grant, in the server's order."""
@@ -95,6 +98,11 @@ class ToolSession:
         if self._client is None:
             raise Unavailable("the tool session is not open")
         return self._client
+
+
+def _transport_alone(group: ExceptionGroup) -> bool:
+    """Whether nothing but the transport went wrong; its task groups wrap that as deep as they nest."""
+    return group.split((MCPError, httpx2.HTTPError))[1] is None
 
 
 def _refused(error: Exception) -> Unavailable:
