@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 VENV := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help test-stack chaos setup setup-dev demo up compose-up compose-down compose-logs test test-fast check web web-check dashboards bench clean
+.PHONY: help test-stack chaos tools-reference setup setup-dev demo up compose-up compose-down compose-logs test test-fast check web web-check dashboards bench clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-13s %s\n", $$1, $$2}'
@@ -59,6 +59,9 @@ chaos: setup-dev ## Kill the tools process 200 times at random moments: exact bo
 
 dashboards: ## Write Grafana's dashboards anew
 	$(VENV)/python deploy/grafana/generate.py
+
+tools-reference: ## Write docs/reference/tools.md anew from the tools' schemas
+	$(VENV)/python -m scripts.tools_reference
 
 bench: setup ## Measure what docs/reference/benchmarks.md states
 	$(VENV)/python -m bench.platform

@@ -47,7 +47,10 @@ ArgumentsT = TypeVar("ArgumentsT", bound=Arguments)
 
 @dataclass(frozen=True)
 class Tool(Generic[ArgumentsT]):
-    """A tool of one group. ``repeatable``: running it again after an unknown outcome does no harm."""
+    """A tool of one group. ``repeatable``: running it again after an unknown outcome does no harm.
+
+    ``errors`` are the codes that this tool adds to those of every tool, for the reference.
+    """
 
     name: str
     description: str
@@ -59,6 +62,7 @@ class Tool(Generic[ArgumentsT]):
     idempotent: bool = False
     open_world: bool = False
     repeatable: bool = False
+    errors: tuple[str, ...] = ()
 
     def definition(self) -> types.Tool:
         """The tool as ``tools/list`` shows it."""
