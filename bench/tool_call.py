@@ -44,7 +44,7 @@ from hypercode.store.database import Database
 from hypercode.store.migrate import migrate
 from hypercode.store.tables import RunRow
 from hypercode.telemetry.logging import configure_logging
-from hypercode.tools.app import create_app
+from hypercode.tools.app import CallRules, create_app
 from hypercode.tools.keys import PlatformKeys
 from hypercode.tools.limits import CallLimits
 from hypercode.tools.registry import Registry, Tool, ToolContext, ToolReply
@@ -123,11 +123,12 @@ async def serve(url: str, public_hex: str, directory: Path) -> None:
     keys = PlatformKeys(platform="p", verifier="v", sandboxd="s", grant_public_hex=public_hex)
     database = Database(url)
 
-    def ours(limits: CallLimits | None) -> Starlette:
-        return create_app(database, cast(Sandboxes, None), keys, Registry([ECHO]), limits=limits).mcp
+    def ours(limits: CallLimits) -> Starlette:
+        rules = CallRules(limits=limits)
+        return create_app(database, cast(Sandboxes, None), keys, Registry([ECHO]), rules=rules).mcp
 
     unlimited = CallLimits(rate=1e6, burst=1_000_000, in_flight=10_000)
-    apps = {"bare.sock": bare_app(), "ours.sock": ours(unlimited), "limited.sock": ours(None)}
+    apps = {"bare.sock": bare_app(), "ours.sock": ours(unlimited), "limited.sock": ours(CallLimits())}
     configs = [
         uvicorn.Config(app, uds=str(directory / name), log_level="warning", access_log=False)
         for name, app in apps.items()

@@ -100,6 +100,7 @@ class Settings(BaseSettings):
     redis_url: SecretStr | None = None
     log_level: str = "INFO"
     otlp_endpoint: str | None = None
+    policy_file: Path | None = None
     sandbox: SandboxSettings = Field(default_factory=SandboxSettings)
     llm: LlmSettings = Field(default_factory=LlmSettings)
     gateway: GatewaySettings = Field(default_factory=GatewaySettings)

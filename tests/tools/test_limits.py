@@ -9,7 +9,7 @@ import pytest
 
 from hypercode.domain.errors import RateLimited
 from hypercode.sandbox.base import Sandboxes
-from hypercode.tools.app import create_app
+from hypercode.tools.app import CallRules, create_app
 from hypercode.tools.limits import CallLimits
 from hypercode.tools.registry import Registry
 
@@ -95,7 +95,11 @@ async def test_a_request_that_is_too_early_is_answered_429_and_says_when(
 ) -> None:
     run = await new_run()
     app = create_app(
-        database, cast(Sandboxes, None), keys, Registry([]), limits=CallLimits(rate=0.001, burst=1)
+        database,
+        cast(Sandboxes, None),
+        keys,
+        Registry([]),
+        rules=CallRules(limits=CallLimits(rate=0.001, burst=1)),
     ).mcp
     path = sockets / "tools.sock"
     body = {"jsonrpc": "2.0", "id": 1, "method": "ping"}

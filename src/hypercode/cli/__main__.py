@@ -17,6 +17,7 @@ COMMANDS = {
     "up": "Start the whole platform on this machine.",
     "doctor": "Say what works on this machine, and what to do about the rest.",
     "verify": "Check the signature of an attestation and say what it states.",
+    "policy": "Who may call what: show, explain and test the rules.",
     "admin": "The first admin, and forgotten passwords.",
     "purge": "Remove everything this platform keeps on this machine.",
     "gateway": "Run the gateway process.",
@@ -31,7 +32,7 @@ COMMANDS = {
 EXIT_BAD_INPUT, EXIT_PLATFORM = 2, 5
 # Started by the supervisor only, so no help lists it.
 INTERNAL = ("forkserver",)
-BAD_INPUT = ("INVALID_ARGUMENT", "NOT_FOUND", "CONFLICT")
+BAD_INPUT = ("INVALID_ARGUMENT", "INVALID_POLICY", "NOT_FOUND", "CONFLICT")
 
 
 class LazyCommands(TyperGroup):

@@ -12,6 +12,7 @@ import typer
 
 from hypercode.cli.supervisor import live_state
 from hypercode.domain.errors import HyperCodeError, Unavailable
+from hypercode.policy.files import load_policy
 from hypercode.sandbox.docker import DockerSandboxes, instance_of
 from hypercode.settings import Settings
 from hypercode.store import embedded
@@ -33,11 +34,12 @@ class Finding:
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Look at the container engine, the database, Redis where one is set, and the disk; exit 0 when all is well, else 1."""
+    """Look at the container engine, the database, the policy, Redis where one is set, and the disk; exit 0 when all is well, else 1."""
     settings = Settings()
     findings = [
         _try("container engine", lambda: _engine(settings)),
         _try("database", lambda: _database(settings)),
+        _try("policy", lambda: _policy(settings)),
     ]
     if settings.redis_url is not None:
         findings.append(_try("redis", lambda: _redis(settings)))
@@ -77,6 +79,12 @@ def _database(settings: Settings) -> str:
         return "a server of yours (HYPERCODE_DATABASE_URL)"
     server = embedded.prepare(settings.data_dir / "postgres")
     return f"embedded PostgreSQL, {server.home}"
+
+
+def _policy(settings: Settings) -> str:
+    policy = load_policy(settings.policy_file)
+    where = f", {settings.policy_file} (HYPERCODE_POLICY_FILE)" if settings.policy_file else ""
+    return f"{policy.name} version {policy.version}, sha256 {policy.sha256[:12]}{where}"
 
 
 def _redis(settings: Settings) -> str:

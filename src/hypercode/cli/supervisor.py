@@ -17,6 +17,7 @@ from pydantic import BaseModel, SecretStr, ValidationError, field_serializer
 from hypercode.cli.children import Child, ChildSpec, Starter
 from hypercode.cli.keys import ensure_keys
 from hypercode.domain.errors import Conflict, Unavailable
+from hypercode.policy.files import load_policy
 from hypercode.settings import Settings
 from hypercode.store import embedded
 from hypercode.store.embedded import EmbeddedPostgres
@@ -97,6 +98,8 @@ class Supervisor:
         await self._stop()
 
     async def _start(self) -> None:
+        # Said here, where a person reads it, and not only in the log of the tools process.
+        load_policy(self._settings.policy_file)
         self._make_directories()
         self._take_lock()
         ensure_keys(self._settings.keys_dir)

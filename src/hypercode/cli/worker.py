@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from hypercode.cli.environment import database_url, process_settings
-from hypercode.domain.role import AgentRole
+from hypercode.domain.errors import InvalidArgument
+from hypercode.domain.role import RUN_ROLES, AgentRole
 from hypercode.runs.worker import serve
 
 
@@ -21,5 +22,9 @@ def worker(
 ) -> None:
     """Run a worker: it holds the model keys, and touches no engine and no workspace itself."""
     settings = process_settings("worker")
-    roles = role or list(AgentRole)
+    if idle := sorted(set(role or ()) - set(RUN_ROLES)):
+        raise InvalidArgument(
+            f"There are no runs of the role {idle[0]} yet.", hint="Serve architect or coder."
+        )
+    roles = role or list(RUN_ROLES)
     asyncio.run(serve(settings, database_url(settings), executor_id or uuid.uuid4().hex, roles))

@@ -18,6 +18,12 @@ class InvalidArgument(HyperCodeError):
     code = "INVALID_ARGUMENT"
 
 
+class InvalidPolicy(InvalidArgument):
+    """A policy can't be used; the message names the line and the field."""
+
+    code = "INVALID_POLICY"
+
+
 class NotFound(HyperCodeError):
     """The named thing does not exist, or is not the caller's to see."""
 

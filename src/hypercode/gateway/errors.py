@@ -20,6 +20,7 @@ MEDIA_TYPE = "application/problem+json"
 
 STATUS_OF_CODE: dict[str, int] = {
     "INVALID_ARGUMENT": 422,
+    "INVALID_POLICY": 422,
     "UNAUTHENTICATED": 401,
     "PERMISSION_DENIED": 403,
     "POLICY_DENIED": 403,

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import anyio
 from sqlalchemy.exc import SQLAlchemyError
 
-from hypercode.domain.role import AgentRole
+from hypercode.domain.role import RUN_ROLES
 from hypercode.domain.run import RunStatus, WaitReason
 from hypercode.store.database import Database
 from hypercode.store.runs import LiveRuns, live_runs
@@ -49,7 +49,7 @@ class RunGauges:
 def _show(live: list[LiveRuns]) -> None:
     """Set every label, those without a run to 0: a gap would look like a lost scrape."""
     now = datetime.now(UTC)
-    for role in AgentRole:
+    for role in RUN_ROLES:
         of_role = [each for each in live if each.role == role.value]
         for status in RunStatus:
             if not status.ended:

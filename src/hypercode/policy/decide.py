@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 
 from hypercode.domain.grant import Grant
+from hypercode.domain.role import AgentRole
 from hypercode.domain.tool_call import ToolCall
-from hypercode.policy.rules import Effect, Policy, Rule, path_pattern
+from hypercode.policy.globs import any_glob
+from hypercode.policy.rules import Effect, Policy, Rule
 
 
 @dataclass(frozen=True)
@@ -37,23 +39,45 @@ Decision = Allow | Deny | Ask
 
 
 def decide(call: ToolCall, grant: Grant, policy: Policy) -> Decision:
-    """Decide a call: outside the grant's tools is denied, then forbid, ask, allow, and else deny."""
+    """Decide a call: outside the grant's tools is denied, the rest is for the role's rules."""
     if grant.tools is not None and call.tool not in grant.tools:
         return Deny("grant.tools", f"the grant does not cover {call.tool}")
-    found: dict[Effect, Rule] = {}
-    for rule in policy.roles.get(grant.role, ()):
-        if call.tool in rule.tools and _touches(rule, call.touched.paths):
-            found.setdefault(rule.effect, rule)
-    if rule := found.get(Effect.FORBID):
-        return Deny(rule.id, "a rule forbids this call")
-    if rule := found.get(Effect.ASK):
-        return Ask(rule.id, "a person has to approve this call")
-    if rule := found.get(Effect.ALLOW):
-        return Allow(rule.id)
-    return Deny("default", f"no rule allows {call.tool} for the role {grant.role}")
+    return decide_for_role(call, grant.role, policy)
 
 
-def _touches(rule: Rule, paths: tuple[str, ...]) -> bool:
-    if rule.paths is None:
-        return True
-    return any(path_pattern(glob).fullmatch(path) for glob in rule.paths for path in paths)
+def decide_for_role(call: ToolCall, role: AgentRole, policy: Policy) -> Decision:
+    """Decide by the rules alone: forbid, then ask, then allow, and else deny."""
+    for rule in policy.rules_for(role, call.tool):
+        if rule.matches(call.touched):
+            return _verdict(rule)
+    return Deny("default", f"no rule allows this call of {call.tool} for the role {role}")
+
+
+def _verdict(rule: Rule) -> Decision:
+    if rule.effect is Effect.FORBID:
+        return Deny(rule.id, rule.reason or "a rule forbids this call")
+    if rule.effect is Effect.ASK:
+        return Ask(rule.id, rule.reason or "a person has to approve this call")
+    return Allow(rule.id)
+
+
+def never(tool: str, grant: Grant, policy: Policy) -> Deny | None:
+    """Why no call of a tool could be allowed or asked about; None when some call could. ``tools/list`` shows those."""
+    rules = policy.rules_for(grant.role, tool)
+    always = [rule for rule in rules if not rule.conditions and rule.effect is Effect.FORBID]
+    verdict = decide(ToolCall(tool), grant, policy)
+    if isinstance(verdict, Deny) and (verdict.rule == "grant.tools" or always or _only_forbids(rules)):
+        return verdict
+    return None
+
+
+def _only_forbids(rules: tuple[Rule, ...]) -> bool:
+    return all(rule.effect is Effect.FORBID for rule in rules)
+
+
+def protected_paths(policy: Policy, paths: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of the paths (relative to the repository) that the policy protects, in their order."""
+    if not policy.protected:
+        return ()
+    pattern = any_glob(policy.protected, any_case=True)
+    return tuple(path for path in paths if pattern.fullmatch(path))

@@ -32,10 +32,12 @@ MAX_BLOCKS = 8
 """How often a token may be narrowed, so that a verification stays cheap."""
 
 DELEGATES: dict[AgentRole, frozenset[AgentRole]] = {
-    AgentRole.ARCHITECT: frozenset({AgentRole.ARCHITECT, AgentRole.CODER}),
-    AgentRole.CODER: frozenset({AgentRole.CODER}),
+    AgentRole.ARCHITECT: frozenset({AgentRole.ARCHITECT, AgentRole.CODER, AgentRole.REVIEWER}),
+    AgentRole.CODER: frozenset({AgentRole.CODER, AgentRole.REVIEWER}),
+    AgentRole.REVIEWER: frozenset({AgentRole.REVIEWER}),
+    AgentRole.PERSON: frozenset({AgentRole.PERSON}),
 }
-"""The roles that a holder in a role may hand on."""
+"""The roles that a holder in a role may hand on: never one that may do what the holder, or whom it delegates to, may not."""
 
 _TOKEN = re.compile(r"[A-Za-z0-9_=-]{1,8192}")
 _WORD = re.compile(r"[A-Za-z0-9_-]{1,64}")

@@ -1,14 +1,16 @@
-"""The rules: closed, typed data. Default deny, a forbid wins over an ask, an ask over an allow."""
+"""The rules that hold: default deny, a forbid wins over an ask, an ask over an allow. Frozen, ready to be asked."""
 
 import hashlib
-import re
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import lru_cache
-from typing import Annotated
-
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from typing import Any
 
 from hypercode.domain.role import AgentRole
+from hypercode.domain.tool_call import Touched
+from hypercode.policy.matchers import Matchers
+from hypercode.policy.matching import Condition, conditions_of
 
 
 class Effect(StrEnum):
@@ -19,116 +21,90 @@ class Effect(StrEnum):
     FORBID = "forbid"
 
 
-@lru_cache(maxsize=1024)
-def path_pattern(glob: str) -> re.Pattern[str]:
-    """Compile a glob over canonical paths: ``*`` stays in a segment, ``**/`` and ``/**`` cross them.
-
-    Case is ignored: a clone on a case-insensitive disk would see one file where we see two.
-    """
-    parts: list[str] = []
-    position = 0
-    while position < len(glob):
-        if glob.startswith("**/", position):
-            parts.append("(?:[^/]+/)*")
-            position += 3
-        elif glob.startswith("**", position):
-            parts.append(".*")
-            position += 2
-        else:
-            parts.append("[^/]*" if glob[position] == "*" else re.escape(glob[position]))
-            position += 1
-    return re.compile("".join(parts), re.IGNORECASE | re.DOTALL)
+STRONGEST_FIRST = (Effect.FORBID, Effect.ASK, Effect.ALLOW)
 
 
-def _plain(glob: str) -> str:
-    if glob.startswith("/") or ".." in glob.split("/"):
-        raise ValueError("a path glob is relative to the workspace")
-    return glob
+@dataclass(frozen=True)
+class Rule:
+    """Matches calls of these tools that match all of its matchers; ``reason`` is told to whoever is refused or asked."""
 
-
-PathGlob = Annotated[str, AfterValidator(_plain)]
-
-
-class Rule(BaseModel):
-    """Matches calls of these tools; with ``paths``, only those that name a path matching one of the globs."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    id: str = Field(pattern=r"^[a-z0-9._-]{1,80}$")
+    id: str
     effect: Effect
     tools: frozenset[str]
-    paths: tuple[PathGlob, ...] | None = None
+    matchers: Matchers = field(default_factory=Matchers)
+    reason: str = ""
+    conditions: tuple[tuple[str, Condition], ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        conditions = conditions_of(self.matchers, grants=self.effect is Effect.ALLOW)
+        object.__setattr__(self, "conditions", conditions)
+
+    def matches(self, touched: Touched) -> bool:
+        """Whether every matcher matches; the tool is looked at elsewhere."""
+        return all(test(touched) for _, test in self.conditions)
+
+    def plain(self) -> dict[str, Any]:
+        """The rule as plain data, without what is not set."""
+        said = {"reason": self.reason} if self.reason else {}
+        return {
+            "id": self.id,
+            "effect": self.effect.value,
+            **said,
+            "tools": sorted(self.tools),
+            **self.matchers.model_dump(mode="json", exclude_none=True),
+        }
 
 
-class Policy(BaseModel):
-    """The rules of each role. A role that is not named may do nothing."""
+@dataclass(frozen=True)
+class Policy:
+    """The rules of each role; a role that is not named may do nothing.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    ``protected`` are globs of paths that need a person; ``groups`` are named sets of tools that a policy which extends
+    this one may use. ``sha256`` names the content in every audit row.
+    """
 
     name: str
     version: int
-    roles: dict[AgentRole, tuple[Rule, ...]]
+    roles: Mapping[AgentRole, tuple[Rule, ...]]
+    protected: tuple[str, ...] = ()
+    groups: Mapping[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
+    sha256: str = field(init=False)
+    _strongest_first: Mapping[tuple[AgentRole, str], tuple[Rule, ...]] = field(
+        init=False, repr=False, compare=False
+    )
+
+    def __post_init__(self) -> None:
+        text = json.dumps(self.plain(), sort_keys=True, separators=(",", ":"))
+        object.__setattr__(self, "sha256", hashlib.sha256(text.encode()).hexdigest())
+        object.__setattr__(self, "_strongest_first", _strongest_first(self.roles))
+
+    def rules_for(self, role: AgentRole, tool: str) -> tuple[Rule, ...]:
+        """The role's rules that name a tool: forbids, then asks, then allows, each in the order of the policy."""
+        return self._strongest_first.get((role, tool), ())
 
     @property
-    def sha256(self) -> str:
-        """The hash that stands in every audit row."""
-        ordered = {
-            role.value: [
-                (rule.id, rule.effect.value, sorted(rule.tools), rule.paths) for rule in self.roles[role]
-            ]
-            for role in sorted(self.roles)
+    def tools(self) -> frozenset[str]:
+        """Every tool that a rule or a group names."""
+        named = [rule.tools for rules in self.roles.values() for rule in rules]
+        return frozenset[str]().union(*named, *self.groups.values())
+
+    def plain(self) -> dict[str, Any]:
+        """What decides, as plain data. Groups are left out: they stand in the rules."""
+        return {
+            "name": self.name,
+            "version": self.version,
+            "protected": list(self.protected),
+            "roles": {role.value: [rule.plain() for rule in self.roles[role]] for role in sorted(self.roles)},
         }
-        return hashlib.sha256(f"{self.name}:{self.version}:{ordered!r}".encode()).hexdigest()
 
 
-READS = frozenset({"fs_read", "fs_search", "fs_tree", "git_status", "git_diff"})
-WRITES = frozenset({"fs_write", "fs_edit"})
-
-ARCHITECT_RULES = (
-    Rule(id="architect.reads", effect=Effect.ALLOW, tools=READS),
-    Rule(
-        id="architect.plans",
-        effect=Effect.ALLOW,
-        tools=frozenset({"plan_submit", "plan_status", "task_delegate"}),
-    ),
-)
-
-CODER_RULES = (
-    Rule(id="coder.reads", effect=Effect.ALLOW, tools=READS),
-    Rule(id="coder.writes", effect=Effect.ALLOW, tools=WRITES),
-    Rule(
-        id="coder.works",
-        effect=Effect.ALLOW,
-        tools=frozenset({"sh_exec", "git_commit", "test_run", "repair_failing_test"}),
-    ),
-    Rule(
-        id="coder.no_git_internals",
-        effect=Effect.FORBID,
-        tools=WRITES,
-        paths=("**/.git", "**/.git/**"),
-    ),
-    Rule(
-        id="coder.asks_for_protected_paths",
-        effect=Effect.ASK,
-        tools=WRITES,
-        paths=(
-            "**/.gitattributes",
-            "**/.gitmodules",
-            "**/.env",
-            ".github/workflows/**",
-            ".gitlab-ci.yml",
-            "**/.vscode/**",
-            "**/.idea/**",
-            "**/.claude/**",
-            "**/.cursor/**",
-            "**/.mcp.json",
-        ),
-    ),
-)
-
-BUILT_IN = Policy(
-    name="built-in",
-    version=1,
-    roles={AgentRole.ARCHITECT: ARCHITECT_RULES, AgentRole.CODER: CODER_RULES},
-)
-"""What holds when nobody wrote another policy."""
+def _strongest_first(
+    roles: Mapping[AgentRole, tuple[Rule, ...]],
+) -> dict[tuple[AgentRole, str], tuple[Rule, ...]]:
+    found: dict[tuple[AgentRole, str], tuple[Rule, ...]] = {}
+    for role, rules in roles.items():
+        for effect in STRONGEST_FIRST:
+            for rule in rules:
+                for tool in rule.tools if rule.effect is effect else ():
+                    found[role, tool] = (*found.get((role, tool), ()), rule)
+    return found

@@ -1,7 +1,7 @@
 """Puts the tools process together: two listeners, one dispatcher, one ledger."""
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
@@ -9,7 +9,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from hypercode.policy.rules import BUILT_IN
+from hypercode.policy.files import BUILT_IN
+from hypercode.policy.rules import Policy
 from hypercode.sandbox.base import Sandboxes
 from hypercode.store.database import Database
 from hypercode.tools.delegation import Delegation
@@ -36,25 +37,32 @@ class ToolsApps:
     owner: str
 
 
+@dataclass(frozen=True)
+class CallRules:
+    """What every call is held to: who may make it, and how often."""
+
+    policy: Policy = BUILT_IN
+    limits: CallLimits = field(default_factory=CallLimits)
+
+
 def create_app(
     database: Database,
     sandboxes: Sandboxes,
     keys: PlatformKeys,
     registry: Registry | None = None,
     *,
+    rules: CallRules | None = None,
     host: str = HOST,
-    limits: CallLimits | None = None,
 ) -> ToolsApps:
     """Wire everything; ``registry`` None means all tools of this process. ``host``: what clients send as Host."""
+    rules = rules or CallRules()
     owner = uuid.uuid4().hex
     dispatcher = Dispatcher(
-        registry or all_tools(database, keys), BUILT_IN, Ledger(database, owner), sandboxes
+        registry or all_tools(database, keys), rules.policy, Ledger(database, owner), sandboxes
     )
     beside = [Route("/healthz", _healthz), Route("/metrics", _metrics)]
     return ToolsApps(
-        mcp=create_mcp_app(
-            dispatcher, keys.grant_public_hex, routes=beside, host=host, limits=limits or CallLimits()
-        ),
+        mcp=create_mcp_app(dispatcher, keys.grant_public_hex, routes=beside, host=host, limits=rules.limits),
         platform=create_platform_app(PlatformWork(database, sandboxes), keys, routes=beside),
         owner=owner,
     )

@@ -16,7 +16,7 @@ from hypercode.domain.tool_call import ToolCall
 from hypercode.mcp_protocol.caps import storable
 from hypercode.mcp_protocol.codes import PendingApproval
 from hypercode.mcp_protocol.schemas import Arguments, arguments_sha256, parse_arguments
-from hypercode.policy.decide import Allow, Ask, Deny, decide
+from hypercode.policy.decide import Allow, Ask, Deny, decide, never
 from hypercode.policy.rules import Policy
 from hypercode.sandbox.base import Sandboxes
 from hypercode.store.audit import AuditedCall
@@ -73,11 +73,11 @@ class Dispatcher:
         begin_at_zero(TOOL_DECISIONS, [tool.name for tool in registry], ["allow", "deny", "ask", "refuse"])
 
     def visible(self, grant: Grant) -> list[types.Tool]:
-        """The tools that this grant may call, decided like the calls themselves."""
+        """The tools of which this grant may make some call, or ask for it; decided like the calls themselves."""
         return [
             self._registry.definition(tool.name)
             for tool in self._registry
-            if isinstance(decide(ToolCall(tool.name), grant, self._policy), Allow)
+            if never(tool.name, grant, self._policy) is None
         ]
 
     async def call(self, grant: Grant, request: CallRequest) -> CallResult:
@@ -119,9 +119,8 @@ class Dispatcher:
         if tool is None:
             missing = NotFound(f"there is no tool {request.tool[:64]!r}", hint="See tools/list.")
             return _Judgement({"effect": "refuse", "rule": "schema"}, None, missing)
-        verdict = decide(ToolCall(tool.name), grant, self._policy)
-        if not isinstance(verdict, Allow):
-            return _Judgement(self._written(verdict), None, _refusal(verdict))
+        if denied := never(tool.name, grant, self._policy):
+            return _Judgement(self._written(denied), None, _refusal(denied))
         try:
             arguments = parse_arguments(tool.arguments, request.arguments)
         except HyperCodeError as error:

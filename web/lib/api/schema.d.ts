@@ -339,10 +339,10 @@ export interface components {
         };
         /**
          * AgentRole
-         * @description The role a grant is minted for.
+         * @description The role a grant is minted for. A person's is for tools that people attach to a task themselves.
          * @enum {string}
          */
-        AgentRole: "architect" | "coder";
+        AgentRole: "architect" | "coder" | "reviewer" | "person";
         /**
          * ApiToken
          * @description A token as shown in a list; never its secret.

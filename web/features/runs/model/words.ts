@@ -67,4 +67,4 @@ export function hasEnded(status: RunStatus): boolean {
   return status === "succeeded" || status === "failed" || status === "cancelled";
 }
 
-export const ROLE_WORDS = { architect: "Architect", coder: "Coder" } as const;
+export const ROLE_WORDS = { architect: "Architect", coder: "Coder", reviewer: "Reviewer", person: "Person" } as const;
