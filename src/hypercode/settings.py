@@ -38,6 +38,11 @@ class SandboxSettings(BaseModel):
         default_factory=lambda: ["pypi.org", "files.pythonhosted.org", "registry.npmjs.org"]
     )
     build_timeout_s: float = 900.0
+    allowed_images: list[str] = Field(default_factory=lambda: ["python:3.13-slim"])
+    containers_per_run: int = Field(default=8, ge=0)
+    images_per_run: int = Field(default=20, ge=0)
+    image_build_egress: bool = False
+    deployment_ttl_s: int = Field(default=24 * 3600, ge=60)
 
 
 class LlmSettings(BaseModel):

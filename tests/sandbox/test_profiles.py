@@ -25,6 +25,7 @@ MAKERS: dict[str, Make] = {
     "runtime": profiles.runtime_config,
     "builder": profiles.builder_config,
     "proxy": profiles.proxy_config,
+    "deployed": lambda spec, settings: profiles.deployed_config(spec, ["/data"], settings),
 }
 
 

@@ -18,6 +18,9 @@ PREFIXES = {
     "tool_call": "call",
     "request": "req",
     "api_token": "tok",
+    "container": "ctr",
+    "image": "img",
+    "deployment": "dep",
 }
 
 Id = Annotated[str, StringConstraints(pattern=r"^[a-z]{3,4}_[0-9a-f]{32}$")]

@@ -8,11 +8,14 @@ engine does not answer, ``NotFound`` for unknown ids, ``TimedOut`` and ``TooLarg
 
 from collections.abc import Awaitable, Callable
 from enum import StrEnum
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from hypercode.domain.environment import Environment
+
+if TYPE_CHECKING:
+    from hypercode.sandbox.apps import Apps
 
 
 class Strict(BaseModel):
@@ -230,6 +233,11 @@ Progress = Callable[[str, str], Awaitable[None]]
 
 class Sandboxes(Protocol):
     """The verbs of sandboxd. ``docker.py`` implements them on an engine, ``client.py`` over its socket."""
+
+    @property
+    def apps(self) -> "Apps":
+        """The verbs for what a run has beside its sandbox: its own images and containers."""
+        ...
 
     async def ready(self) -> dict[str, str]:
         """Return the engine's name and version; raises SandboxDown with a hint when there is none."""

@@ -10,6 +10,7 @@ from hypercode.domain.address import CONNECT_RETRIES, Address, base_url, unix_so
 from hypercode.domain.environment import Environment
 from hypercode.domain.errors import HyperCodeError, SandboxDown
 from hypercode.sandbox import wire
+from hypercode.sandbox.app_client import AppClient
 from hypercode.sandbox.base import (
     BuildEnvironment,
     CheckOutput,
@@ -51,6 +52,7 @@ class SandboxClient:
             timeout=httpx2.Timeout(30.0, read=None),
             event_hooks={"request": [send_trace]},
         )
+        self.apps = AppClient(self._http, self._ask)
 
     async def close(self) -> None:
         """Close the connections."""

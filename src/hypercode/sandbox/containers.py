@@ -35,7 +35,7 @@ class Containers:
         self._engine = engine
         self._runtime = runtime
         self._settings = settings
-        self._instance = instance
+        self.instance = instance
         self._relays: dict[str, Relay] = {}
         self._locks: dict[str, asyncio.Lock] = {}
         profiles = [profile.value for profile in Profile]
@@ -117,11 +117,11 @@ class Containers:
 
     def labels(self, kind: str, owner: str, workspace_id: str) -> dict[str, str]:
         """Return the labels that say whose a container is."""
-        return labels_of(self._instance, kind, owner, workspace_id)
+        return labels_of(self.instance, kind, owner, workspace_id)
 
     async def running(self) -> dict[str, int]:
         """Count this installation's running containers by kind."""
-        found = await self._engine.containers(label("instance", self._instance))
+        found = await self._engine.containers(label("instance", self.instance))
         return Counter(str(each["Labels"][LABELS["kind"]]) for each in found if each["State"] == "running")
 
     def busy(self, name: str) -> bool:
@@ -174,13 +174,15 @@ class Containers:
         await self.stop(sandbox_name(profile, owner, workspace_id))
 
     async def stop_workspace(self, workspace_id: str) -> None:
-        """Remove every container of a workspace."""
+        """Remove every container of a workspace, and the images that were built from it; those in use stay."""
         for found in await self._engine.containers(label("run", workspace_id)):
             name = str(found["Names"][0]).lstrip("/")
             if _SANDBOX_ID.fullmatch(name):
                 await self.stop(name)
             else:
                 await self._engine.remove(name)
+        for image in await self._engine.images(label("kind", "image"), label("run", workspace_id)):
+            await self._engine.remove_unused_image(str(image["Id"]))
 
     async def _forget(self, name: str) -> None:
         relay = self._relays.pop(name, None)

@@ -5,7 +5,8 @@ import hmac
 import json
 import socket
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -28,8 +29,26 @@ from hypercode.domain.errors import (
     TooLarge,
     Unauthenticated,
 )
+from hypercode.domain.web_exchange import wire_form
 from hypercode.sandbox import wire
-from hypercode.sandbox.base import BuildEnvironment, CheckRequest, OpenWorkspace, Sandboxes, StartSandbox
+from hypercode.sandbox.apps import (
+    AppExec,
+    AppHttp,
+    AppLogs,
+    AppRef,
+    Apps,
+    AppsOf,
+    BuildImage,
+    RunApp,
+)
+from hypercode.sandbox.base import (
+    BuildEnvironment,
+    CheckRequest,
+    OpenWorkspace,
+    Progress,
+    Sandboxes,
+    StartSandbox,
+)
 from hypercode.sandbox.docker import DockerSandboxes, instance_of
 from hypercode.sandbox.errors import error_body
 from hypercode.settings import Settings
@@ -46,13 +65,14 @@ STATUS = {
     "TOO_LARGE": 413,
     "SANDBOX_DOWN": 503,
 }
-KINDS = ("agent", "check", "helper", "build", "egress", "import", "make")
+KINDS = ("agent", "check", "helper", "build", "egress", "import", "make", "app", "deployment")
 COUNT_TIMEOUT_S = 1.0
 
 _log = structlog.get_logger(__name__)
 Body = TypeVar("Body", bound=BaseModel)
 Endpoint = Callable[[Request], Awaitable[Response]]
 Verb = Callable[[bytes], Awaitable[BaseModel]]
+Work = Callable[[Progress], Awaitable[BaseModel]]
 Count = Callable[[], Awaitable[dict[str, int]]]
 
 
@@ -78,12 +98,24 @@ def create_app(sandboxes: Sandboxes, key: str, *, running: Count | None = None) 
 
     async def build(request: Request) -> Response:
         asked = BuildEnvironment.model_validate_json(await _body(request))
-        return StreamingResponse(_build_lines(sandboxes, asked), media_type="application/x-ndjson")
+        return _lines(lambda progress: sandboxes.build_environment(asked, progress))
 
+    async def app_build(request: Request) -> Response:
+        image = BuildImage.model_validate_json(await _body(request))
+        return _lines(lambda progress: sandboxes.apps.build(image, progress))
+
+    async def app_http(request: Request) -> Response:
+        asked = AppHttp.model_validate_json(await _body(request))
+        parts = _web_answer(sandboxes, asked)
+        # Read off here, so that what goes wrong before it is told with a status of its own.
+        head = await anext(parts)
+        return StreamingResponse(_after(head, parts), media_type="application/octet-stream")
+
+    streams = {"build_environment": build, "app_build": app_build, "app_http": app_http}
     verbs = {name: _one_answer(name, verb) for name, verb in _verbs(sandboxes).items()}
     routes = [
         Route(f"/v1/{name}", _guarded(endpoint, key), methods=["POST"])
-        for name, endpoint in {**verbs, "build_environment": build}.items()
+        for name, endpoint in {**verbs, **streams}.items()
     ]
     return Starlette(
         routes=[
@@ -110,14 +142,30 @@ async def _count(running: Count) -> None:
         CONTAINERS_RUNNING.labels(kind).set(numbers.get(kind, 0))
 
 
+def verb(kind: type[Body], work: Callable[[Body], Awaitable[BaseModel | None]]) -> Verb:
+    """Return a verb as a function from its JSON body to its reply."""
+
+    async def run(body: bytes) -> BaseModel:
+        return await work(kind.model_validate_json(body)) or wire.Nothing()
+
+    return run
+
+
+def _app_verbs(apps: Apps) -> dict[str, Verb]:
+    """The verbs for a run's images and containers, those that stream left out."""
+    return {
+        "app_run": verb(RunApp, apps.run),
+        "app_show": verb(AppRef, apps.show),
+        "app_owned": verb(AppsOf, apps.owned),
+        "app_logs": verb(AppLogs, apps.logs),
+        "app_exec": verb(AppExec, apps.exec),
+        "app_stop": verb(AppRef, apps.stop),
+        "app_remove": verb(AppRef, apps.remove),
+    }
+
+
 def _verbs(sandboxes: Sandboxes) -> dict[str, Verb]:
     """Every verb as a function from its JSON body to its reply."""
-
-    def verb(kind: type[Body], work: Callable[[Body], Awaitable[BaseModel | None]]) -> Verb:
-        async def run(body: bytes) -> BaseModel:
-            return await work(kind.model_validate_json(body)) or wire.Nothing()
-
-        return run
 
     async def ready(_asked: wire.Nothing) -> wire.Ready:
         return wire.Ready(engine=await sandboxes.ready())
@@ -147,6 +195,7 @@ def _verbs(sandboxes: Sandboxes) -> dict[str, Verb]:
         ),
         "apply_diff": verb(wire.ApplyCall, lambda ask: sandboxes.apply_diff(ask.workspace_id, ask.diff)),
         "check": verb(CheckRequest, sandboxes.check),
+        **_app_verbs(sandboxes.apps),
     }
 
 
@@ -218,7 +267,11 @@ async def _body(request: Request) -> bytes:
     return bytes(body)
 
 
-async def _build_lines(sandboxes: Sandboxes, asked: BuildEnvironment) -> AsyncIterator[bytes]:
+def _lines(work: Work) -> Response:
+    return StreamingResponse(_build_lines(work), media_type="application/x-ndjson")
+
+
+async def _build_lines(build: Work) -> AsyncIterator[bytes]:
     """Progress lines while it builds, then one result or error. A caller that hangs up cancels the build."""
     lines: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
 
@@ -226,7 +279,7 @@ async def _build_lines(sandboxes: Sandboxes, asked: BuildEnvironment) -> AsyncIt
         await lines.put({"type": "progress", "phase": phase, "message": message})
 
     async def work() -> None:
-        await lines.put(await _last_line(sandboxes, asked, progress))
+        await lines.put(await _last_line(build, progress))
 
     task = asyncio.create_task(work())
     try:
@@ -240,17 +293,28 @@ async def _build_lines(sandboxes: Sandboxes, asked: BuildEnvironment) -> AsyncIt
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def _last_line(
-    sandboxes: Sandboxes, asked: BuildEnvironment, progress: Callable[[str, str], Awaitable[None]]
-) -> dict[str, Any]:
+async def _last_line(build: Work, progress: Progress) -> dict[str, Any]:
     try:
-        built = await sandboxes.build_environment(asked, progress)
+        built = await build(progress)
     except HyperCodeError as error:
         return {"type": "error", **error_body(error)}
     except Exception:  # noqa: BLE001 - the edge of the process: the caller must get a last line
-        _log.exception("build_failed", workspace_id=asked.workspace_id)
+        _log.exception("build_failed")
         return {"type": "error", **error_body(HyperCodeError("sandboxd failed; its log says why"))}
     return {"type": "result", **built.model_dump(mode="json")}
+
+
+async def _web_answer(sandboxes: Sandboxes, asked: AppHttp) -> AsyncGenerator[bytes]:
+    async with sandboxes.apps.http(asked) as answer:
+        async for part in wire_form(answer):
+            yield part
+
+
+async def _after(head: bytes, parts: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
+    async with aclosing(parts):
+        yield head
+        async for part in parts:
+            yield part
 
 
 async def serve(settings: Settings) -> None:

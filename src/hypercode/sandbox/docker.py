@@ -25,6 +25,7 @@ from hypercode.sandbox.base import (
 )
 from hypercode.sandbox.checks import Checks
 from hypercode.sandbox.containers import Containers
+from hypercode.sandbox.docker_apps import DockerApps
 from hypercode.sandbox.egress import Egress
 from hypercode.sandbox.engine import Engine
 from hypercode.sandbox.environments import Environments
@@ -53,9 +54,16 @@ class DockerSandboxes:
         )
         self._reaper = Reaper(self._engine, self._containers, self._runtime, settings, instance)
         self._checks = Checks(self._engine, self._containers, self._workspaces)
+        self._apps = DockerApps(self._engine, self._runtime, self._containers, self._egress, settings)
+
+    @property
+    def apps(self) -> DockerApps:
+        """The verbs for a run's own images and containers."""
+        return self._apps
 
     async def close(self) -> None:
         """Close the connections; containers and volumes stay."""
+        await self._apps.close()
         await self._containers.close()
         await self._engine.close()
 

@@ -6,6 +6,7 @@ import json
 import tarfile
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Any, cast
 
 import aiodocker
@@ -160,12 +161,29 @@ class Engine:
             answer = await self._container(name).wait()
         return int(answer["StatusCode"])
 
+    async def kill(self, name: str, signal: str) -> None:
+        """Send a signal to a container's main process; one that does not run is fine."""
+        try:
+            await self.call(f"containers/{name}/kill", "POST", signal=signal)
+        except NotFound:
+            return
+        except SandboxDown as down:
+            if not (isinstance(down.__cause__, DockerError) and down.__cause__.status == 409):
+                raise
+
     async def logs(self, name: str, *, stdout: bool = True, stderr: bool = False, tail: str = "all") -> str:
         """Return a container's output."""
         async with engine_failures():
             container = self._container(name)
             lines = await container.log(stdout=stdout, stderr=stderr, tail=tail)
         return "".join(lines)
+
+    async def stamped_logs(self, name: str, **options: str) -> list[tuple[str, str]]:
+        """Return a container's output as (seconds.nanoseconds, line), both streams in order."""
+        async with engine_failures():
+            container = self._container(name)
+            entries = await container.log(stdout=True, stderr=True, timestamps="1", **options)
+        return [(_stamp(stamp), text) for stamp, _, text in (entry.partition(" ") for entry in entries)]
 
     async def follow(self, name: str) -> AsyncGenerator[str]:
         """Yield a container's output line by line until it ends."""
@@ -184,6 +202,25 @@ class Engine:
         async with engine_failures():
             await self._container(name).put_archive(path, archive)
 
+    async def archive(self, name: str, path: str, most: int) -> bytes:
+        """Return a path of a container as an archive; raises TooLarge over ``most`` bytes."""
+        taken = bytearray()
+        async with engine_failures():
+            query = cast(Any, self.docker)._query(f"containers/{name}/archive", params={"path": path})
+            async with query as response:
+                async for part in response.content.iter_chunked(1 << 20):
+                    taken += part
+                    if len(taken) > most:
+                        raise TooLarge(f"{path} is over {most // (1 << 20)} MiB")
+        return bytes(taken)
+
+    async def commit(self, name: str, config: dict[str, Any], tag: str = "") -> str:
+        """Store a container as an image; return its id."""
+        repository, _, version = tag.partition(":")
+        named = {"repo": repository, "tag": version} if tag else {}
+        answer = await self.call("commit", "POST", data=config, container=name, **named)
+        return str(answer["Id"])
+
     async def attach_exec(self, name: str, argv: list[str], *, user: str = "") -> Stream:
         """Start a process in a container with its stdin and stdout attached."""
         async with engine_failures():
@@ -192,6 +229,12 @@ class Engine:
             stream = execution.start(detach=False)
             await stream._init()  # pyright: ignore[reportPrivateUsage] - connects now, so that failures show here
             return stream
+
+    async def run_beside(self, name: str, argv: list[str], *, user: str) -> None:
+        """Start a process in a container, and leave it there."""
+        async with engine_failures():
+            execution = await self._container(name).exec(argv, stdout=False, stderr=False, user=user)
+            await execution.start(detach=True)
 
     async def create_volume(self, name: str, labels: dict[str, str]) -> None:
         """Make a volume; one that exists is kept."""
@@ -237,6 +280,10 @@ class Engine:
         """Remove an image with its names; False when it is in use."""
         return await self._removed(f"images/{image}", force="1")
 
+    async def remove_unused_image(self, image: str) -> bool:
+        """Remove an image; False when a container uses it."""
+        return await self._removed(f"images/{image}")
+
     async def remove_unused_volume(self, name: str) -> bool:
         """Remove a volume; False when a container uses it."""
         return await self._removed(f"volumes/{name}")
@@ -251,3 +298,10 @@ class Engine:
                 return False
             raise
         return True
+
+
+def _stamp(words: str) -> str:
+    """Return the engine's time of a line of output as its API takes it back: seconds.nanoseconds."""
+    whole, _, fraction = words.rstrip("Z").partition(".")
+    seconds = int(datetime.fromisoformat(whole).replace(tzinfo=UTC).timestamp())
+    return f"{seconds}.{fraction[:9]:0<9}"

@@ -224,10 +224,7 @@ class Environments:
             "Entrypoint": None,
             "Cmd": ["/bin/sh"],
         }
-        answer = await self._engine.call(
-            "commit", "POST", data=config, container=name, repo=REPOSITORY, tag=digest[:40]
-        )
-        return str(answer["Id"])
+        return await self._engine.commit(name, config, f"{REPOSITORY}:{digest[:40]}")
 
 
 def _reason(log: str) -> str:

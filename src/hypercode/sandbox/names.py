@@ -5,7 +5,8 @@ import re
 from hypercode.domain.errors import InvalidArgument
 
 LABELS = {
-    key: f"dev.hypercode.{key}" for key in ("kind", "owner", "run", "instance", "ttl", "digest", "recipe")
+    key: f"dev.hypercode.{key}"
+    for key in ("kind", "owner", "run", "instance", "ttl", "digest", "recipe", "image", "ports", "program")
 }
 TTL_S = 24 * 3600
 _ID = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,79}$")
@@ -18,9 +19,11 @@ def checked_id(value: str) -> str:
     return value
 
 
-def labels_of(instance: str, kind: str, owner: str = "", workspace_id: str = "") -> dict[str, str]:
+def labels_of(
+    instance: str, kind: str, owner: str = "", workspace_id: str = "", *, ttl_s: int = TTL_S
+) -> dict[str, str]:
     """Return the labels that say whose a thing is; nothing without them is ever cleaned up."""
-    values = {"kind": kind, "owner": owner, "run": workspace_id, "instance": instance, "ttl": str(TTL_S)}
+    values = {"kind": kind, "owner": owner, "run": workspace_id, "instance": instance, "ttl": str(ttl_s)}
     return {LABELS[key]: value for key, value in values.items()}
 
 
@@ -43,3 +46,13 @@ def workspace_volumes(workspace_id: str) -> tuple[str, str]:
 def check_volume(number: str) -> str:
     """Return the volume of one check's work tree."""
     return f"hypercode-check-{checked_id(number)}"
+
+
+def app_name(container_id: str) -> str:
+    """Return the engine's name of a container that an agent started."""
+    return f"hypercode-app-{container_id.removeprefix('ctr_')}"
+
+
+def image_tag(image_id: str) -> str:
+    """Return the engine's name of an image that a run built."""
+    return f"hypercode-image:{image_id.removeprefix('img_')}"

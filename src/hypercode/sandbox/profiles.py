@@ -153,6 +153,25 @@ def sandbox_config(profile: Profile, spec: ContainerSpec, settings: SandboxSetti
     return _config(spec, settings, env=env, user=USER, host=_hardening())
 
 
+def deployed_env(extra: dict[str, str]) -> dict[str, str]:
+    """Return the variables of a container that an agent starts; its image's own, such as PATH, stay."""
+    kept = {name: value for name, value in extra.items() if not name.startswith("HYPERCODE_")}
+    return {"HOME": HOME, "LANG": "C.UTF-8", "TMPDIR": "/tmp", **kept}
+
+
+def deployed_config(spec: ContainerSpec, volumes: list[str], settings: SandboxSettings) -> dict[str, Any]:
+    """Return the configuration of a container that an agent starts: a sandbox's hardening, the image's program.
+
+    ``volumes`` are the places where the image would have volumes of its own, which nothing would bound and
+    nobody remove: it gets a bounded tmpfs there.
+    """
+    config = _config(spec, settings, env=deployed_env(spec.env), user=USER, host=_hardening())
+    owner = f"uid={UID},gid={UID}"
+    places = {path: f"rw,exec,nosuid,nodev,size=64m,mode=0755,{owner}" for path in volumes}
+    config["HostConfig"]["Tmpfs"] = {**places, **config["HostConfig"]["Tmpfs"]}
+    return config
+
+
 def import_config(spec: ContainerSpec, settings: SandboxSettings) -> dict[str, Any]:
     """Return the configuration of an import: root, but only to read private files and to hand over."""
     host = _hardening()

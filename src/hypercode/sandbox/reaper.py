@@ -45,6 +45,7 @@ class Reaper:
             if self._is_leftover(found, known, now) and not self._containers.busy(name):
                 await self._containers.discard(name)
                 removed += 1
+        removed += await self._sweep_images(now, known)
         return removed + await self._sweep_volumes(now)
 
     def _is_leftover(self, found: dict[str, Any], known: set[str], now: float) -> bool:
@@ -56,6 +57,16 @@ class Reaper:
         if workspace and workspace_volumes(workspace)[1] not in known:
             return True
         return age > float(labels.get(LABELS["ttl"]) or TTL_S)
+
+    async def _sweep_images(self, now: float, known: set[str]) -> int:
+        """Remove images of agents whose workspace is gone, or whose time is over, and that nothing uses."""
+        removed = 0
+        for image in await self._engine.images(self._mine, label("kind", "image")):
+            labels = _labels(image)
+            kept = workspace_volumes(labels.get(LABELS["run"], ""))[1] in known
+            if not kept or now - float(image["Created"]) > float(labels.get(LABELS["ttl"]) or TTL_S):
+                removed += await self._engine.remove_unused_image(str(image["Id"]))
+        return removed
 
     async def _sweep_volumes(self, now: float) -> int:
         """Remove old volumes that nothing uses: of checks and builds, and of versions that are no longer ours."""

@@ -13,6 +13,7 @@ from hypercode.policy.files import BUILT_IN
 from hypercode.policy.rules import Policy
 from hypercode.sandbox.base import Sandboxes
 from hypercode.store.database import Database
+from hypercode.tools.containers import CONTAINER_TOOLS
 from hypercode.tools.delegation import Delegation
 from hypercode.tools.dispatcher import Dispatcher
 from hypercode.tools.git import GIT_TOOLS
@@ -71,7 +72,16 @@ def create_app(
 def all_tools(database: Database, keys: PlatformKeys) -> Registry:
     """Every tool that there is; policy says who sees which."""
     delegation = Delegation(database, keys.grant_public_hex)
-    return Registry([*WORKSPACE_TOOLS, *SHELL_TOOLS, *GIT_TOOLS, *TEST_TOOLS, *delegation.tools()])
+    return Registry(
+        [
+            *WORKSPACE_TOOLS,
+            *SHELL_TOOLS,
+            *GIT_TOOLS,
+            *TEST_TOOLS,
+            *CONTAINER_TOOLS,
+            *delegation.tools(),
+        ]
+    )
 
 
 async def _healthz(_: Request) -> Response:

@@ -45,7 +45,8 @@ def environment(extra: dict[str, str]) -> dict[str, str]:
     """Return the variables of the steps: the way out, certificates, and no caches in the image."""
     env = {name: value for name, value in os.environ.items() if not name.startswith("HYPERCODE_")}
     env.update(extra)
-    if os.path.isdir("/egress"):
+    # An image that was built with a way out has the empty folder where it was.
+    if os.path.ismount("/egress"):
         url = proxy_relay.start()
         env.update(HTTPS_PROXY=url, https_proxy=url, HTTP_PROXY=url, http_proxy=url)
         if os.path.exists(proxy_relay.CA_FILE):

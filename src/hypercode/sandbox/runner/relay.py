@@ -53,6 +53,10 @@ def _inward(target: int) -> None:
 def relay() -> None:
     """Join until either side ends."""
     processes.hide()
-    connection = _connect(10.0)
-    _thread.start_new_thread(_inward, (connection.fileno(),))
-    _pump(connection.fileno(), 1)
+    join(_connect(10.0).detach())
+
+
+def join(target: int) -> None:
+    """Join stdin and stdout to a socket until either side ends."""
+    _thread.start_new_thread(_inward, (target,))
+    _pump(target, 1)

@@ -1,5 +1,7 @@
 """The runner's entry: ``runner.py`` serves, ``runner.py --relay`` joins stdin and stdout to the one that serves.
 
+``runner.py --beside`` serves in a container whose main process is another program; its paths begin at the root.
+
 Standard library only; it runs on the platform's own read-only runtime, not on the project's interpreter.
 """
 
@@ -19,4 +21,4 @@ if __name__ == "__main__":
     else:
         import server
 
-        server.serve()
+        server.serve("/" if "--beside" in sys.argv[1:] else server.WORKSPACE)

@@ -115,12 +115,12 @@ def _start_forker() -> socket.socket:
     return ours
 
 
-def serve() -> None:
-    """Listen until the container is stopped."""
+def serve(directory: str = WORKSPACE) -> None:
+    """Listen until the container is stopped; paths are relative to ``directory``."""
     signal.signal(signal.SIGTERM, lambda _number, _frame: os._exit(0))
     processes.hide()
     channel = _start_forker()
-    root = Root(WORKSPACE)
+    root = Root(directory)
     commands = Commands(root, channel)
     os.makedirs(os.path.dirname(SOCKET), exist_ok=True)
     listener = socket.socket(socket.AF_UNIX)
