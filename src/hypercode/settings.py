@@ -66,6 +66,12 @@ class GatewaySettings(BaseModel):
     secure_cookies: bool = False
     requests_per_minute: int = Field(default=3000, ge=1)
     probes: list[str] = Field(default_factory=lambda: ["tools", "sandboxd"])
+    preview_domain: str = Field(default="preview.localhost", pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)+$")
+
+    def preview_url(self, preview_id: str) -> str:
+        """Where a preview is, for people; behind a proxy with TLS its port is the usual one."""
+        scheme, port = ("https", "") if self.secure_cookies else ("http", f":{self.port}")
+        return f"{scheme}://{preview_id}.{self.preview_domain}{port}/"
 
 
 def _tcp(address: str) -> str:

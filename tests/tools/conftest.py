@@ -4,6 +4,7 @@ import contextlib
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -18,13 +19,15 @@ from hypercode.domain.ids import new_id
 from hypercode.domain.role import AgentRole
 from hypercode.platform_api.client import PlatformClient
 from hypercode.policy.grants import mint
+from hypercode.policy.files import BUILT_IN
+from hypercode.policy.rules import Effect, Policy, Rule
 from hypercode.sandbox import daemon
 from hypercode.sandbox.client import SandboxClient
 from hypercode.sandbox.docker import DockerSandboxes
 from hypercode.settings import SandboxSettings
 from hypercode.store.database import Database
 from hypercode.store.tables import OrganisationRow, ProjectRow, RunRow, TaskRow, UserRow
-from hypercode.tools.app import create_app
+from hypercode.tools.app import CallRules, create_app
 from hypercode.tools.keys import PlatformKeys
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -192,13 +195,33 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 async def hands(database_url: str, minting: Mint, keys: PlatformKeys, source: Path) -> AsyncIterator[Hands]:
     """A coder's run on a real engine, through every process boundary."""
+    async with _hands(database_url, minting, keys, source, BUILT_IN) as hands:
+        yield hands
+
+
+@pytest.fixture(scope="module")
+async def trusted_hands(
+    database_url: str, minting: Mint, keys: PlatformKeys, source: Path
+) -> AsyncIterator[Hands]:
+    """The same under a policy that lets a coder deploy without asking anybody."""
+    rule = Rule(id="coder.deploys", effect=Effect.ALLOW, tools=frozenset({"deploy"}))
+    rules = [each for each in BUILT_IN.roles[AgentRole.CODER] if each.id != "coder.asks_to_deploy"]
+    policy = replace(BUILT_IN, roles={AgentRole.CODER: (*rules, rule)})
+    async with _hands(database_url, minting, keys, source, policy) as hands:
+        yield hands
+
+
+@contextlib.asynccontextmanager
+async def _hands(
+    database_url: str, minting: Mint, keys: PlatformKeys, source: Path, policy: Policy
+) -> AsyncIterator[Hands]:
     database = Database(database_url)
     engine = DockerSandboxes(SandboxSettings(), instance="tests-tools")
     run = await _new_run(database)
     with tempfile.TemporaryDirectory(prefix="hc-t-", dir="/tmp") as directory:
         home = Path(directory)
         sandboxes = SandboxClient(home / "sandboxd.sock", keys.sandboxd)
-        apps = create_app(database, sandboxes, keys)
+        apps = create_app(database, sandboxes, keys, rules=CallRules(policy))
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_callback(database.dispose)
             stack.push_async_callback(engine.close)
@@ -211,5 +234,5 @@ async def hands(database_url: str, minting: Mint, keys: PlatformKeys, source: Pa
             platform = PlatformClient(home / "platform.sock", keys.platform)
             stack.push_async_callback(platform.close)
             yield await stack.enter_async_context(
-                opened(run, source, platform, home / "tools.sock", minting.token(run))
+                opened(run, source, platform, home / "tools.sock", minting.token(run), sandboxes)
             )

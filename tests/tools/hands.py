@@ -11,6 +11,7 @@ from hypercode.agents.intent import ToolOutcome
 from hypercode.agents.mcp_client import ToolSession
 from hypercode.platform_api import types as api
 from hypercode.platform_api.client import PlatformClient
+from hypercode.sandbox.client import SandboxClient
 from hypercode.store.tables import RunRow
 
 
@@ -23,6 +24,7 @@ class Hands:
     platform: PlatformClient
     socket: Path
     token: str
+    sandboxes: SandboxClient
     _keys: "itertools.count[int]" = field(default_factory=itertools.count)
 
     async def call(self, tool: str, **arguments: Any) -> ToolOutcome:
@@ -38,7 +40,7 @@ class Hands:
 
 @contextlib.asynccontextmanager
 async def opened(
-    run: RunRow, source: Path, platform: PlatformClient, socket: Path, token: str
+    run: RunRow, source: Path, platform: PlatformClient, socket: Path, token: str, sandboxes: SandboxClient
 ) -> AsyncIterator[Hands]:
     """Open the run's workspace from a folder and its sandbox, and close both at the end."""
     await platform.workspace_open(
@@ -67,6 +69,6 @@ async def opened(
             api.SandboxOpen(run_id=run.id, workspace_id=run.workspace_id, image=built.image, read_only=False)
         )
         async with ToolSession(socket, token) as tools:
-            yield Hands(run, tools, platform, socket, token)
+            yield Hands(run, tools, platform, socket, token, sandboxes)
     finally:
         await platform.workspace_close(api.WorkspaceClose(run_id=run.id, workspace_id=run.workspace_id))

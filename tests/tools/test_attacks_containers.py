@@ -196,3 +196,8 @@ async def test_d3_containers_and_images_of_others_are_not_there(
         assert outcome.code == "INVALID_ARGUMENT"
     assert (await hands.call("container_inspect", container_id=mine)).data["status"] == "running"
     assert (await hands.call("container_rm", container_id=mine)).ok
+
+
+async def test_to_deploy_asks_a_person(hands: Any) -> None:
+    outcome = await hands.call("deploy", image="environment", port=8000)
+    assert (outcome.ok, outcome.code) == (False, "PENDING_APPROVAL"), outcome.text

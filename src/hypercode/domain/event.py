@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, create_model
 
 from hypercode.domain.attestation import Grade, Verdict
 from hypercode.domain.check import Check
+from hypercode.domain.deployment import DeploymentStatus
 from hypercode.domain.plan import Plan
 from hypercode.domain.role import AgentRole
 from hypercode.domain.run import RunStatus, WaitReason
@@ -174,6 +175,17 @@ class PlanItemChanged(Payload):
     detail: str
 
 
+class DeploymentChanged(Payload):
+    """A deployment's status; ``detail`` says why, where there is a why."""
+
+    type: ClassVar[str] = "deployment.changed"
+    deployment_id: str
+    status: DeploymentStatus
+    detail: str
+    image: str
+    port: int
+
+
 class DiffExported(Payload):
     """The diff between base and head, announced when it is stored."""
 
@@ -249,6 +261,7 @@ PAYLOADS: dict[str, type[Payload]] = {
         ToolCallUncertain,
         PlanSubmitted,
         PlanItemChanged,
+        DeploymentChanged,
         DiffExported,
         VerificationPhaseChanged,
         VerificationFinished,

@@ -12,9 +12,11 @@ from starlette.routing import Route
 from hypercode.policy.files import BUILT_IN
 from hypercode.policy.rules import Policy
 from hypercode.sandbox.base import Sandboxes
+from hypercode.settings import Settings
 from hypercode.store.database import Database
 from hypercode.tools.containers import CONTAINER_TOOLS
 from hypercode.tools.delegation import Delegation
+from hypercode.tools.deployments import Deployments
 from hypercode.tools.dispatcher import Dispatcher
 from hypercode.tools.git import GIT_TOOLS
 from hypercode.tools.keys import PlatformKeys
@@ -69,8 +71,9 @@ def create_app(
     )
 
 
-def all_tools(database: Database, keys: PlatformKeys) -> Registry:
+def all_tools(database: Database, keys: PlatformKeys, settings: Settings | None = None) -> Registry:
     """Every tool that there is; policy says who sees which."""
+    deployments = Deployments(database, settings or Settings())
     delegation = Delegation(database, keys.grant_public_hex)
     return Registry(
         [
@@ -79,6 +82,7 @@ def all_tools(database: Database, keys: PlatformKeys) -> Registry:
             *GIT_TOOLS,
             *TEST_TOOLS,
             *CONTAINER_TOOLS,
+            *deployments.tools(),
             *delegation.tools(),
         ]
     )

@@ -304,34 +304,35 @@ def _line(info: AppInfo) -> str:
     return f"{info.container_id} ({info.image}): {info.status}{ending}{memory}{ports}"
 
 
-def _tool(name: str, description: str, arguments: Any, result: Any, run: Any, **hints: bool) -> Tool[Any]:
-    return Tool(name, description, arguments, result, run, read_only=hints.pop("read_only", False), **hints)
-
-
 CONTAINER_TOOLS: tuple[Tool[Any], ...] = (
-    _tool(
+    Tool(
         "container_build",
         "Build an image from a Dockerfile in the workspace. No network; FROM an own or an allowed image.",
         BuildArguments,
         Built,
         container_build,
+        read_only=False,
+        errors=("NOT_FOUND", "CONFLICT", "POLICY_DENIED"),
     ),
-    _tool(
+    Tool(
         "container_run",
         "Start a container from an image. It has no network and a read-only root; /tmp is writable.",
         RunArguments,
         Container,
         container_run,
+        read_only=False,
+        errors=("NOT_FOUND", "CONFLICT", "POLICY_DENIED"),
     ),
-    _tool(
+    Tool(
         "container_inspect",
         "Show a container of this run and which of its ports are open.",
         ContainerArguments,
         Container,
         container_inspect,
         read_only=True,
+        errors=("NOT_FOUND",),
     ),
-    _tool(
+    Tool(
         "container_list",
         "Show the containers of this run.",
         ListArguments,
@@ -339,38 +340,45 @@ CONTAINER_TOOLS: tuple[Tool[Any], ...] = (
         container_list,
         read_only=True,
     ),
-    _tool(
+    Tool(
         "container_logs",
         "Show a container's output: its last lines, or what came after a cursor.",
         LogsArguments,
         Logs,
         container_logs,
         read_only=True,
+        errors=("NOT_FOUND",),
     ),
-    _tool(
+    Tool(
         "container_exec",
         "Run a command in a container of this run.",
         ContainerExecArguments,
         Executed,
         container_exec,
+        read_only=False,
         destructive=True,
+        errors=("NOT_FOUND",),
     ),
-    _tool(
+    Tool(
         "container_stop",
         "Stop a container of this run; its output stays.",
         ContainerArguments,
         Container,
         container_stop,
+        read_only=False,
         destructive=True,
         idempotent=True,
+        errors=("NOT_FOUND",),
     ),
-    _tool(
+    Tool(
         "container_rm",
         "Remove a container of this run.",
         ContainerArguments,
         Removed,
         container_rm,
+        read_only=False,
         destructive=True,
+        errors=("NOT_FOUND",),
     ),
 )
 """The group's tools."""

@@ -8,7 +8,7 @@ from hypercode.sandbox.client import SandboxClient
 from hypercode.settings import Settings
 from hypercode.store.database import Database
 from hypercode.telemetry.metrics import watch_connections
-from hypercode.tools.app import CallRules, create_app
+from hypercode.tools.app import CallRules, all_tools, create_app
 from hypercode.tools.keys import PlatformKeys
 from hypercode.tools.listeners import listen
 
@@ -26,5 +26,7 @@ async def serve(settings: Settings, database: Database) -> None:
     keys = PlatformKeys.read(settings.keys_dir)
     sandboxes = SandboxClient(settings.address_of("sandboxd"), keys.sandboxd)
     mcp = settings.address_of("tools")
-    apps = create_app(database, sandboxes, keys, rules=CallRules(policy), host=authority(mcp, "tools"))
+    registry = all_tools(database, keys, settings)
+    rules = CallRules(policy)
+    apps = create_app(database, sandboxes, keys, registry, rules=rules, host=authority(mcp, "tools"))
     await listen(apps, database, mcp=mcp, platform=settings.address_of("platform"))

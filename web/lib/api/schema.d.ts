@@ -501,6 +501,45 @@ export interface components {
             status: string;
         };
         /**
+         * DeploymentChanged
+         * @description A deployment's status; ``detail`` says why, where there is a why.
+         */
+        DeploymentChanged: {
+            /** Deployment Id */
+            deployment_id: string;
+            /** Detail */
+            detail: string;
+            /** Image */
+            image: string;
+            /** Port */
+            port: number;
+            status: components["schemas"]["DeploymentStatus"];
+        };
+        /** DeploymentChangedEvent */
+        DeploymentChangedEvent: {
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            payload: components["schemas"]["DeploymentChanged"];
+            /** Run Id */
+            run_id: string;
+            /** Seq */
+            seq: number;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "deployment.changed";
+        };
+        /**
+         * DeploymentStatus
+         * @description ``standby``: it served before the present one, and can serve again at once.
+         * @enum {string}
+         */
+        DeploymentStatus: "starting" | "serving" | "standby" | "failed" | "stopped";
+        /**
          * DiffExported
          * @description The diff between base and head, announced when it is stored.
          */
@@ -1225,7 +1264,7 @@ export interface components {
          * StreamedEvent
          * @description One event, by its type.
          */
-        StreamedEvent: components["schemas"]["RunQueuedEvent"] | components["schemas"]["RunStartedEvent"] | components["schemas"]["RunStatusChangedEvent"] | components["schemas"]["NoticeRaisedEvent"] | components["schemas"]["EnvironmentPhaseChangedEvent"] | components["schemas"]["EnvironmentPreparedEvent"] | components["schemas"]["ChecksFrozenEvent"] | components["schemas"]["SandboxStartedEvent"] | components["schemas"]["TurnCompletedEvent"] | components["schemas"]["ToolCallRequestedEvent"] | components["schemas"]["ToolCallProgressedEvent"] | components["schemas"]["ToolCallCompletedEvent"] | components["schemas"]["ToolCallUncertainEvent"] | components["schemas"]["PlanSubmittedEvent"] | components["schemas"]["PlanItemChangedEvent"] | components["schemas"]["DiffExportedEvent"] | components["schemas"]["VerificationPhaseChangedEvent"] | components["schemas"]["VerificationFinishedEvent"] | components["schemas"]["RunFinishedEvent"];
+        StreamedEvent: components["schemas"]["RunQueuedEvent"] | components["schemas"]["RunStartedEvent"] | components["schemas"]["RunStatusChangedEvent"] | components["schemas"]["NoticeRaisedEvent"] | components["schemas"]["EnvironmentPhaseChangedEvent"] | components["schemas"]["EnvironmentPreparedEvent"] | components["schemas"]["ChecksFrozenEvent"] | components["schemas"]["SandboxStartedEvent"] | components["schemas"]["TurnCompletedEvent"] | components["schemas"]["ToolCallRequestedEvent"] | components["schemas"]["ToolCallProgressedEvent"] | components["schemas"]["ToolCallCompletedEvent"] | components["schemas"]["ToolCallUncertainEvent"] | components["schemas"]["PlanSubmittedEvent"] | components["schemas"]["PlanItemChangedEvent"] | components["schemas"]["DeploymentChangedEvent"] | components["schemas"]["DiffExportedEvent"] | components["schemas"]["VerificationPhaseChangedEvent"] | components["schemas"]["VerificationFinishedEvent"] | components["schemas"]["RunFinishedEvent"];
         /**
          * Task
          * @description A task as the API shows it. ``checks`` are shell-free argv strings, empty means: detect them.
