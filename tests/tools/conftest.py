@@ -18,8 +18,8 @@ from hypercode.domain.grant import Grant
 from hypercode.domain.ids import new_id
 from hypercode.domain.role import AgentRole
 from hypercode.platform_api.client import PlatformClient
-from hypercode.policy.grants import mint
 from hypercode.policy.files import BUILT_IN
+from hypercode.policy.grants import mint
 from hypercode.policy.rules import Effect, Policy, Rule
 from hypercode.sandbox import daemon
 from hypercode.sandbox.client import SandboxClient
