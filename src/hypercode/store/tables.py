@@ -231,6 +231,20 @@ class AuditHeadRow(Base):
     hash: Mapped[bytes] = mapped_column(LargeBinary(32))
 
 
+class AuditSealRow(Base):
+    """Where a run's audit chain stood when it was sealed, chained by hash over the whole platform."""
+
+    __tablename__ = "audit_seals"
+    seq: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    run_id: Mapped[str]
+    run_seq: Mapped[int] = mapped_column(BigInteger)
+    run_hash: Mapped[bytes] = mapped_column(LargeBinary(32))
+    at: Mapped[datetime]
+    previous_hash: Mapped[bytes] = mapped_column(LargeBinary(32))
+    hash: Mapped[bytes] = mapped_column(LargeBinary(32))
+    __table_args__ = (UniqueConstraint("run_id", "run_seq"),)
+
+
 class JournalRow(Base):
     """A tool call by idempotency key: running, or done with its result. A key never runs twice."""
 
