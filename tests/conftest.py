@@ -1,15 +1,17 @@
 """Fixtures for every room: a real Postgres, migrated for real."""
 
+import secrets
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 from pydantic import SecretStr
 from tests.fixtures.redis_server import RedisServer
 
 from hypercode.store import embedded
-from hypercode.store.database import Database, open_database
+from hypercode.store.database import Database, open_database, psycopg_url
 from hypercode.store.migrate import migrate
 
 
@@ -31,6 +33,20 @@ def database_url() -> Iterator[str]:
             yield server.url
         finally:
             server.stop()
+
+
+@pytest.fixture(scope="module")
+def own_database_url(database_url: str) -> str:
+    """A migrated database for one module, that looks at all rows there are."""
+    name = f"own_{secrets.token_hex(4)}"
+    url = psycopg_url(database_url)
+    with psycopg.connect(
+        url.set(drivername="postgresql").render_as_string(hide_password=False), autocommit=True
+    ) as server:
+        server.execute(f"CREATE DATABASE {name}".encode())
+    own = url.set(database=name).render_as_string(hide_password=False)
+    migrate(own)
+    return own
 
 
 @pytest.fixture

@@ -1,8 +1,11 @@
 """The whole audit: what is changed, dropped, moved or forged anywhere in it is found and named."""
 
 import re
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import anyio
 import pytest
@@ -14,30 +17,16 @@ from hypercode.store.audit_proof import AuditProof, prove_audit
 from hypercode.store.audit_seals import SealHead, seal_ended_runs, seal_head, seal_run
 from hypercode.store.database import Database, psycopg_url
 from hypercode.store.journal import claim_key, reconcile
-from hypercode.store.migrate import migrate
 
 pytestmark = pytest.mark.anyio
 
 RUNS = tuple(f"run_{n:032x}" for n in (1, 2, 3))
 
 
-@pytest.fixture(scope="module")
-async def own_url(database_url: str) -> str:
-    """A database of its own: the other tests leave broken chains in theirs."""
-    server = Database(database_url)
-    async with server.engine.connect() as connection:
-        await (await connection.execution_options(isolation_level="AUTOCOMMIT")).execute(
-            text("CREATE DATABASE audit_seals")
-        )
-    await server.dispose()
-    url = psycopg_url(database_url).set(database="audit_seals").render_as_string(hide_password=False)
-    await anyio.to_thread.run_sync(migrate, url)
-    return url
-
-
 @pytest.fixture
-async def database(own_url: str) -> AsyncIterator[Database]:
-    database = Database(own_url)
+async def database(own_database_url: str) -> AsyncIterator[Database]:
+    """One of its own: other tests leave broken chains in theirs."""
+    database = Database(own_database_url)
     yield database
     async with database.transaction() as session:
         for table in ("audit", "audit_heads", "audit_seals", "journal", "runs", "tasks", "projects", "users"):
@@ -271,3 +260,20 @@ async def test_a_large_audit_is_walked_in_seconds_and_not_loaded(database: Datab
     assert (found.ok, found.rows, found.seals) == (True, 2000, 10), found.problem
     assert time.monotonic() - started < 10
     assert re.fullmatch(r"[0-9a-f]{64}", found.head.hash.hex())
+
+
+async def test_an_outsider_can_check_it_with_the_code_of_the_reference(
+    database: Database, own_database_url: str
+) -> None:
+    await three_runs(database)
+    page = (Path(__file__).parents[2] / "docs/reference/audit.md").read_text()
+    url = psycopg_url(own_database_url).set(drivername="postgresql").render_as_string(hide_password=False)
+    code = page.partition("```python\n")[2].partition("```")[0].replace("postgresql://…", url)
+
+    async def check() -> subprocess.CompletedProcess[bytes]:
+        return await anyio.run_process([sys.executable, "-c", code], check=False)
+
+    assert (await check()).returncode == 0
+    async with database.transaction() as session:
+        await session.execute(text(f"UPDATE audit SET tool = 'x' WHERE run_id = '{TWO}' AND seq = 2"))
+    assert b"AssertionError" in (await check()).stderr

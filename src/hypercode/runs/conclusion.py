@@ -21,6 +21,7 @@ from hypercode.platform_api import types as api
 from hypercode.runs.preparation import RunFacts
 from hypercode.runs.services import Services
 from hypercode.store.artifacts import get_artifact
+from hypercode.store.audit_seals import seal_run
 from hypercode.store.channels import RUN_ENDED
 from hypercode.store.database import wake
 from hypercode.store.runs import get_run
@@ -117,7 +118,7 @@ async def finish(
     head: dict[str, Any] | None,
     verified: dict[str, Any] | None,
 ) -> dict[str, Any]:
-    """Write the run's end: its row, its last event, and the wake-up of a waiting parent."""
+    """Write the run's end: its row, its last event, the wake-up of a waiting parent, the seal on its audit."""
     verdict = Verdict.model_validate(verified["verdict"]) if verified else None
     async with services.database.transaction() as session:
         run = await get_run(session, run_id)
@@ -147,6 +148,7 @@ async def finish(
         await log.append(session, run, "finished", [ended, event])
         if facts is not None and facts.parent_run_id is not None:
             await wake(session, RUN_ENDED, facts.parent_run_id)
+        await seal_run(session, run_id)
     RUNS_ENDED.labels(run.role, run.status, event.proof.value).inc()
     RUN_SECONDS.labels(run.role, run.status).observe(event.elapsed_s)
     return {}

@@ -25,6 +25,7 @@ from hypercode.domain.run import RunStatus
 from hypercode.events.live import SWEEP_S
 from hypercode.events.wake_ups import wake_ups
 from hypercode.platform_api.client import PlatformClient
+from hypercode.runs.sealing import keep_sealing
 from hypercode.runs.services import Services
 from hypercode.runs.workflow import register
 from hypercode.settings import Settings
@@ -65,6 +66,7 @@ async def serve(settings: Settings, database_url: str, executor_id: str, roles: 
         asyncio.create_task(_listen_for_cancels(services)),
         asyncio.create_task(_listen_for_children(services)),
         asyncio.create_task(_look_for_cancels(services)),
+        asyncio.create_task(keep_sealing(database)),
     ]
     await _launch(services, database_url, executor_id, roles)
     logger.info("worker.ready", executor_id=executor_id, roles=[role.value for role in roles])
