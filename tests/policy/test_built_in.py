@@ -6,6 +6,7 @@ from typing import cast
 
 import pytest
 import yaml
+from jsonschema import Draft202012Validator
 
 from hypercode.domain.errors import InvalidPolicy
 from hypercode.policy.explain import run_cases
@@ -52,6 +53,22 @@ def test_its_own_table_holds() -> None:
 def test_the_published_schema_is_the_one_that_is_read() -> None:
     # `hypercode policy schema > docs/reference/policy.schema.json`
     assert json.loads((REFERENCE / "policy.schema.json").read_text()) == policy_schema()
+
+
+def test_an_editor_that_reads_the_schema_agrees() -> None:
+    schema = Draft202012Validator(policy_schema())
+    policy = yaml.safe_load(BUILT_IN_TEXT)
+    assert list(schema.iter_errors(policy)) == []
+    rule = policy["roles"]["coder"][0]
+    for broken in (
+        {**policy, "when": "x"},
+        {**policy, "roles": {"boss": []}},
+        {**policy, "roles": {"coder": [{**rule, "effect": "maybe"}]}},
+        {**policy, "roles": {"coder": [{**rule, "paths": []}]}},
+        {**policy, "roles": {"coder": [{**rule, "paths": None}]}},
+        {**policy, "roles": {"coder": [{**rule, "size": {"max": "1"}}]}},
+    ):
+        assert list(schema.iter_errors(broken)) != []
 
 
 def test_the_reference_names_every_field_and_its_examples_are_policies(tmp_path: Path) -> None:

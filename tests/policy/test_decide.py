@@ -1,5 +1,6 @@
 """Default deny, a forbid wins, an ask comes before an allow, and the decision names its rule."""
 
+import time
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -180,3 +181,19 @@ def test_the_hash_names_what_decides() -> None:
     }
     assert len(hashes) == 6
     assert coder_policy(rule("a", Effect.ALLOW)).sha256 == coder_policy(rule("a", Effect.ALLOW)).sha256
+
+
+def test_a_decision_takes_far_less_than_a_millisecond() -> None:
+    # A guard against a slip, not a measurement: that is bench/policy.py. The best of many is what a busy machine lets through.
+    policy = coder_policy(
+        *(rule(f"r{n}", Effect.FORBID, paths=(f"pkg{n}/**/x*y", f"**/*.gen{n}")) for n in range(199)),
+        rule("last", Effect.ALLOW),
+    )
+    call = wrote("src/deep/er/and/deeper/file.py")
+    for asked, rules, most in ((call, policy, 0.001), (wrote("a.py", tool="fs_write"), BUILT_IN, 0.0002)):
+        took: list[float] = []
+        for _ in range(300):
+            began = time.thread_time()
+            decide(asked, CODER, rules)
+            took.append(time.thread_time() - began)
+        assert min(took) < most

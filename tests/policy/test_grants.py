@@ -7,8 +7,8 @@ from biscuit_auth import Biscuit, BlockBuilder, KeyPair, PublicKey
 
 from hypercode.domain.errors import InvalidArgument, Unauthenticated
 from hypercode.domain.grant import Grant
-from hypercode.domain.role import AgentRole
-from hypercode.policy.grants import MAX_BLOCKS, mint, narrow, verify
+from hypercode.domain.role import RUN_ROLES, AgentRole
+from hypercode.policy.grants import DELEGATES, MAX_BLOCKS, mint, narrow, verify
 
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)
@@ -123,3 +123,20 @@ def test_words_that_could_break_out_of_a_fact_are_refused() -> None:
     for word in ('x"); run("y', "", "a b", "x" * 65):
         with pytest.raises(InvalidArgument):
             mint(PRIVATE, GRANT.model_copy(update={"run_id": word}))
+
+
+def test_no_role_hands_on_more_than_it_or_its_delegates_may() -> None:
+    for holder, handed_on in DELEGATES.items():
+        token = mint(PRIVATE, GRANT.model_copy(update={"role": holder}))
+        for role in AgentRole:
+            child = ("run_2", "wsp_2", role)
+            if role in handed_on:
+                narrowed = narrow(PUBLIC, token, child=child, tools=None, expires_at=LATER)
+                assert verify(PUBLIC, narrowed, NOW).role is role
+            else:
+                with pytest.raises(InvalidArgument):
+                    narrow(PUBLIC, token, child=child, tools=None, expires_at=LATER)
+    # A chain of hands never leads back up.
+    assert {role for role in AgentRole if AgentRole.ARCHITECT in DELEGATES[role]} == {AgentRole.ARCHITECT}
+    assert {role for role in AgentRole if AgentRole.CODER in DELEGATES[role]} == set(RUN_ROLES)
+    assert {role for role in AgentRole if AgentRole.PERSON in DELEGATES[role]} == {AgentRole.PERSON}

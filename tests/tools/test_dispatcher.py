@@ -8,15 +8,19 @@ import anyio
 import pytest
 
 from hypercode.agents.mcp_client import ToolSession
-from hypercode.domain.errors import InvalidArgument
+from hypercode.domain.errors import InvalidArgument, InvalidPolicy
 from hypercode.domain.tool_call import Touched
 from hypercode.mcp_protocol.schemas import Arguments, Closed, WorkspacePath
+from hypercode.policy.files import BUILT_IN
+from hypercode.policy.parse import parse_policy
 from hypercode.sandbox.base import Sandboxes
+from hypercode.settings import Settings
 from hypercode.store.audit import read_audit, verify_chain
 from hypercode.store.database import Database
-from hypercode.tools.app import create_app
+from hypercode.tools.app import CallRules, create_app
 from hypercode.tools.keys import PlatformKeys
 from hypercode.tools.registry import Registry, Tool, ToolContext, ToolReply
+from hypercode.tools.serve import serve
 
 pytestmark = pytest.mark.anyio
 
@@ -156,6 +160,72 @@ async def test_refusals_and_failures_are_results_with_a_code_and_audited(
     assert counting.ran == 2
     rows = await audit_of(database, run.id)
     assert [kind for kind, _ in rows] == ["decision", "outcome"] * 7
+
+
+PARTS = """
+name: parts
+version: 1
+roles:
+  coder:
+    - {id: docs, effect: allow, tools: [fs_write], paths: [docs/**]}
+    - {id: asked, effect: ask, tools: [fs_edit], reason: edits are for two}
+    - {id: shut, effect: allow, tools: [fs_move]}
+    - {id: never, effect: forbid, tools: [fs_move]}
+"""
+
+
+async def test_tools_that_a_policy_opens_in_part_or_asks_about_are_listed_and_each_call_is_decided(
+    counting: Counting,
+    database: Database,
+    keys: PlatformKeys,
+    sockets: Path,
+    listening: Any,
+    minting: Any,
+    new_run: Any,
+) -> None:
+    policy, _ = parse_policy(PARTS, "parts", BUILT_IN)
+    registry = Registry(
+        [
+            Tool(name, "Note.", Note, Noted, counting.run, read_only=False)
+            for name in ("fs_write", "fs_edit", "fs_move", "fs_delete")
+        ]
+    )
+    apps = create_app(database, cast(Sandboxes, None), keys, registry, rules=CallRules(policy))
+    run, path = await new_run(), sockets / "tools.sock"
+    async with listening(apps.mcp, path), ToolSession(path, minting.token(run)) as tools:
+        listed = [spec.name for spec in await tools.list_tools()]
+        calls = {
+            "inside": await tools.call("fs_write", {"path": "docs/a.md"}, key="k1"),
+            "outside": await tools.call("fs_write", {"path": "src/a.py"}, key="k2"),
+            "asked": await tools.call("fs_edit", {}, key="k3"),
+            # A tool that can be asked about tells its schema, one that can't be called does not.
+            "asked, wrong": await tools.call("fs_edit", {"x": 1}, key="k4"),
+            "shut, wrong": await tools.call("fs_move", {"x": 1}, key="k5"),
+            "unnamed, wrong": await tools.call("fs_delete", {"x": 1}, key="k6"),
+        }
+    assert listed == ["fs_write", "fs_edit"]
+    assert {name: outcome.code for name, outcome in calls.items()} == {
+        "inside": "OK",
+        "outside": "POLICY_DENIED",
+        "asked": "PENDING_APPROVAL",
+        "asked, wrong": "INVALID_ARGUMENT",
+        "shut, wrong": "POLICY_DENIED",
+        "unnamed, wrong": "POLICY_DENIED",
+    }
+    assert "edits are for two" in calls["asked"].text
+    assert counting.ran == 1
+    rules = [rule for kind, rule in await audit_of(database, run.id) if kind == "decision"]
+    assert rules == ["docs", "default", "asked", "schema", "never", "default"]
+
+
+async def test_the_process_does_not_start_with_a_policy_that_it_can_not_read(
+    tmp_path: Path, database: Database
+) -> None:
+    (tmp_path / "p.yaml").write_text("name: p\nversion: 1\nroles:\n  coder: yes\n")
+    settings = Settings(data_dir=tmp_path, policy_file=tmp_path / "p.yaml")
+    with pytest.raises(InvalidPolicy, match=r"p\.yaml: line 4: "):
+        await serve(settings, database)
+    assert not settings.socket("tools").exists()
 
 
 async def test_the_same_call_twice_at_once_runs_once(

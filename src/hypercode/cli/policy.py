@@ -162,7 +162,7 @@ def explained(  # noqa: PLR0913 - the options of a command
             f"There is no tool {plain(tool)!r}.", hint="`hypercode policy show` names them all."
         )
     touched = Touched(
-        paths=tuple(canonical_path(each) for each in path or ()),
+        paths=tuple(map(_canonical, path or ())),
         argv=_words(argv), image=image, hosts=tuple(host or ()), ref=ref, secrets=tuple(secret or ()), size=size,
     )  # fmt: skip
     found = explain(ToolCall(tool, touched), role, rules)
@@ -182,6 +182,14 @@ def _beside(path: Path | None, table: Path | None) -> tuple[CaseForm, ...]:
         beside = path.with_name(f"{path.stem}.tests.yaml")
         table = beside if beside.exists() else None
     return parse_tests(read_text(table), str(table)) if table else ()
+
+
+def _canonical(path: str) -> str:
+    """The form in which a rule sees a path; one outside the workspace reaches no rule at all."""
+    try:
+        return canonical_path(path)
+    except HyperCodeError as error:
+        raise InvalidArgument(error.message, hint=error.hint) from None
 
 
 def _words(argv: str | None) -> tuple[str, ...]:

@@ -21,10 +21,10 @@ def worker(
     ] = None,
 ) -> None:
     """Run a worker: it holds the model keys, and touches no engine and no workspace itself."""
-    settings = process_settings("worker")
     if idle := sorted(set(role or ()) - set(RUN_ROLES)):
         raise InvalidArgument(
             f"There are no runs of the role {idle[0]} yet.", hint="Serve architect or coder."
         )
+    settings = process_settings("worker")
     roles = role or list(RUN_ROLES)
     asyncio.run(serve(settings, database_url(settings), executor_id or uuid.uuid4().hex, roles))

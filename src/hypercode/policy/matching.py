@@ -5,6 +5,7 @@ What can be read in two ways is read against the call: a forbid ignores case and
 an allow does neither. A matcher of something that the call does not name never matches.
 """
 
+import re
 from collections.abc import Callable, Iterable
 
 from hypercode.domain.tool_call import Touched
@@ -104,36 +105,44 @@ def _fits(glob: str | None, value: str) -> bool:
 
 
 def _argv(forms: tuple[ArgvForm, ...], grants: bool) -> Condition:
+    tests = tuple(_argv_form(form, grants) for form in forms)
+
     def test(touched: Touched) -> bool:
-        if not touched.argv:
+        return bool(touched.argv) and any(form(touched.argv) for form in tests)
+
+    return test
+
+
+def _argv_form(form: ArgvForm, grants: bool) -> Callable[[tuple[str, ...]], bool]:
+    program = any_glob(form.program) if form.program else None
+    positional = tuple(any_glob((glob,)) for glob in form.positional or ())
+
+    def test(argv: tuple[str, ...]) -> bool:
+        if program is not None and not _is_program(program, argv[0], grants):
             return False
-        program, words = touched.argv[0], touched.argv[1:]
-        there = frozenset(_words_and_flags(words))
-        positional = _positional(words)
-        return any(
-            (form.program is None or _is_program(form.program, program, grants))
-            and (form.positional is None or _begins(form.positional, positional))
-            and (form.has_all is None or there.issuperset(form.has_all))
+        if positional and not _begins(positional, _positional(argv[1:])):
+            return False
+        there = frozenset(_words_and_flags(argv[1:]))
+        return (
+            (form.has_all is None or there.issuperset(form.has_all))
             and (form.has_any is None or not there.isdisjoint(form.has_any))
             and (form.has_none is None or there.isdisjoint(form.has_none))
-            for form in forms
         )
 
     return test
 
 
-def _is_program(globs: tuple[str, ...], program: str, grants: bool) -> bool:
-    pattern = any_glob(globs)
+def _is_program(pattern: re.Pattern[str], program: str, grants: bool) -> bool:
     if pattern.fullmatch(program):
         return True
     # /usr/bin/git is git to a rule that forbids; a rule that allows git does not mean ./git.
     return not grants and pattern.fullmatch(program.rpartition("/")[2]) is not None
 
 
-def _begins(globs: tuple[str, ...], positional: tuple[str, ...]) -> bool:
-    if len(positional) < len(globs):
+def _begins(patterns: tuple[re.Pattern[str], ...], words: tuple[str, ...]) -> bool:
+    if len(words) < len(patterns):
         return False
-    return all(any_glob((glob,)).fullmatch(word) for glob, word in zip(globs, positional, strict=False))
+    return all(pattern.fullmatch(word) for pattern, word in zip(patterns, words, strict=False))
 
 
 def _words_and_flags(words: Iterable[str]) -> Iterable[str]:

@@ -41,7 +41,10 @@ class Rule:
 
     def matches(self, touched: Touched) -> bool:
         """Whether every matcher matches; the tool is looked at elsewhere."""
-        return all(test(touched) for _, test in self.conditions)
+        for _, holds in self.conditions:  # noqa: SIM110 - a loop is twice as fast, and this is asked most
+            if not holds(touched):
+                return False
+        return True
 
     def plain(self) -> dict[str, Any]:
         """The rule as plain data, without what is not set."""
