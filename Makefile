@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 VENV := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help test-stack chaos tools-reference setup setup-dev demo up compose-up compose-down compose-logs test test-fast check web web-check dashboards bench clean
+.PHONY: help conformance judges peers test-stack chaos tools-reference setup setup-dev demo up compose-up compose-down compose-logs test test-fast check web web-check dashboards bench clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-13s %s\n", $$1, $$2}'
@@ -56,6 +56,15 @@ test-stack: setup-dev web ## The stack in containers: a task in the browser, who
 
 chaos: setup-dev ## Kill the tools process 200 times at random moments: exact books, no effect twice (minutes)
 	HYPERCODE_KILL_ROUNDS=200 $(VENV)/pytest -q -s --timeout=0 tests/tools/test_kill_rounds.py
+
+conformance: setup-dev ## The official MCP suite against the tool server and the agents' client, both revisions
+	@scripts/judges conformance
+
+judges: setup-dev ## Others that judge the tool server: inspector, scanner, fuzzer
+	@scripts/judges judges
+
+peers: setup-dev ## The file and git attacks on two published servers and on ours, side by side
+	@scripts/judges peers
 
 dashboards: ## Write Grafana's dashboards anew
 	$(VENV)/python deploy/grafana/generate.py

@@ -13,9 +13,9 @@ import anyio
 import pytest
 import uvicorn
 from biscuit_auth import KeyPair
+from tests.fixtures.runs import add_run
 
 from hypercode.domain.grant import Grant
-from hypercode.domain.ids import new_id
 from hypercode.domain.role import AgentRole
 from hypercode.platform_api.client import PlatformClient
 from hypercode.policy.files import BUILT_IN
@@ -26,7 +26,7 @@ from hypercode.sandbox.client import SandboxClient
 from hypercode.sandbox.docker import DockerSandboxes
 from hypercode.settings import SandboxSettings
 from hypercode.store.database import Database
-from hypercode.store.tables import OrganisationRow, ProjectRow, RunRow, TaskRow, UserRow
+from hypercode.store.tables import RunRow
 from hypercode.tools.app import CallRules, create_app
 from hypercode.tools.keys import PlatformKeys
 
@@ -85,72 +85,7 @@ def keys(minting: Mint) -> PlatformKeys:
 @pytest.fixture
 def new_run(database: Database) -> Callable[..., Awaitable[RunRow]]:
     """Makes a running run with all the rows above it: new_run(role, parent=...)."""
-    return partial(_new_run, database)
-
-
-async def _new_run(
-    database: Database, role: AgentRole = AgentRole.CODER, *, parent: RunRow | None = None
-) -> RunRow:
-    organisation, user, project, task = (new_id(noun) for noun in ("organisation", "user", "project", "task"))
-    if parent is not None:
-        organisation, project, task = parent.organisation_id, parent.project_id, parent.task_id
-    run = RunRow(
-        id=new_id("run"),
-        organisation_id=organisation,
-        project_id=project,
-        task_id=task,
-        parent_run_id=parent.id if parent else None,
-        goal="make the tests pass",
-        role=role.value,
-        model="builtin/repair",
-        status="running",
-        workspace_id=new_id("workspace"),
-        sandbox_id=None,
-        grant_token="",
-    )
-    async with database.transaction() as session:
-        if parent is None:
-            session.add(OrganisationRow(id=organisation, name="o"))
-            await session.flush()
-            session.add(
-                UserRow(
-                    id=user,
-                    organisation_id=organisation,
-                    email=user,
-                    name="u",
-                    role="admin",
-                    password_hash="",
-                )
-            )
-            session.add(
-                ProjectRow(
-                    id=project,
-                    organisation_id=organisation,
-                    name="p",
-                    source_kind="local_path",
-                    source="/nowhere",
-                    environment={},
-                )
-            )
-            await session.flush()
-            session.add(
-                TaskRow(
-                    id=task,
-                    organisation_id=organisation,
-                    project_id=project,
-                    created_by=user,
-                    prompt="p",
-                    model="builtin/repair",
-                    routing="coder",
-                    checks=[],
-                    require="fixed",
-                    budget={},
-                    include_dirty=False,
-                )
-            )
-            await session.flush()
-        session.add(run)
-    return run
+    return partial(add_run, database)
 
 
 @pytest.fixture
@@ -217,7 +152,7 @@ async def _hands(
 ) -> AsyncIterator[Hands]:
     database = Database(database_url)
     engine = DockerSandboxes(SandboxSettings(), instance="tests-tools")
-    run = await _new_run(database)
+    run = await add_run(database)
     with tempfile.TemporaryDirectory(prefix="hc-t-", dir="/tmp") as directory:
         home = Path(directory)
         sandboxes = SandboxClient(home / "sandboxd.sock", keys.sandboxd)

@@ -31,18 +31,11 @@ class ToolSession:
         self._client: Client | None = None
 
     async def __aenter__(self) -> "ToolSession":
-        http = httpx2.AsyncClient(
-            transport=httpx2.AsyncHTTPTransport(uds=unix_socket(self._address)),
-            headers={"Authorization": f"Bearer {self._token}"},
-            timeout=httpx2.Timeout(30.0, read=READ_TIMEOUT_S),
-        )
+        http = self._http()
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(http)
             try:
-                transport = streamable_http_client(
-                    base_url(self._address, "tools") + "/mcp/", http_client=http
-                )
-                self._client = await stack.enter_async_context(Client(transport, mode="auto"))
+                self._client = await stack.enter_async_context(self._mcp(http))
             except (MCPError, httpx2.HTTPError) as error:
                 raise _refused(error) from error
             except ExceptionGroup as group:
@@ -60,6 +53,17 @@ class ToolSession:
             if not _transport_alone(group):
                 raise
             raise _refused(group) from group
+
+    def _http(self) -> httpx2.AsyncClient:
+        return httpx2.AsyncClient(
+            transport=httpx2.AsyncHTTPTransport(uds=unix_socket(self._address)),
+            headers={"Authorization": f"Bearer {self._token}"},
+            timeout=httpx2.Timeout(30.0, read=READ_TIMEOUT_S),
+        )
+
+    def _mcp(self, http: httpx2.AsyncClient) -> Client:
+        transport = streamable_http_client(base_url(self._address, "tools") + "/mcp/", http_client=http)
+        return Client(transport, mode="auto")
 
     async def list_tools(self) -> list[ToolSpec]:
         """The tools of this grant, in the server's order."""

@@ -94,6 +94,15 @@ def narrow(
     return biscuit.append(BlockBuilder(_source(block))).to_base64()
 
 
+def is_public_key(public_key_hex: str) -> bool:
+    """Whether a text is a key that grants can be checked with."""
+    try:
+        PublicKey(_prefixed(public_key_hex, "ed25519/"))
+    except ValueError:
+        return False
+    return True
+
+
 def verify(public_key_hex: str, token: str, now: datetime) -> Grant:
     """Return what a token grants; raises Unauthenticated when it is not ours, widened, or expired."""
     biscuit = _parse(public_key_hex, token)

@@ -60,15 +60,21 @@ def create_app(
     """Wire everything; ``registry`` None means all tools of this process. ``host``: what clients send as Host."""
     rules = rules or CallRules()
     owner = uuid.uuid4().hex
-    dispatcher = Dispatcher(
-        registry or all_tools(database, keys), rules.policy, Ledger(database, owner), sandboxes
-    )
+    tools = registry or all_tools(database, keys)
+    dispatcher = create_dispatcher(database, sandboxes, tools, rules, owner)
     beside = [Route("/healthz", _healthz), Route("/metrics", _metrics)]
     return ToolsApps(
         mcp=create_mcp_app(dispatcher, keys.grant_public_hex, routes=beside, host=host, limits=rules.limits),
         platform=create_platform_app(PlatformWork(database, sandboxes), keys, routes=beside),
         owner=owner,
     )
+
+
+def create_dispatcher(
+    database: Database, sandboxes: Sandboxes, registry: Registry, rules: CallRules, owner: str
+) -> Dispatcher:
+    """The one way to these tools, with its ledger; ``owner`` names the process there."""
+    return Dispatcher(registry, rules.policy, Ledger(database, owner), sandboxes)
 
 
 def all_tools(database: Database, keys: PlatformKeys, settings: Settings | None = None) -> Registry:

@@ -80,6 +80,10 @@ class Dispatcher:
             if never(tool.name, grant, self._policy) is None
         ]
 
+    def header_schema(self, name: str) -> dict[str, Any] | None:
+        """The schema to check a call's ``Mcp-Param-*`` headers against, for the tools that declare some."""
+        return self._registry.header_schema(name)
+
     async def call(self, grant: Grant, request: CallRequest) -> CallResult:
         """Carry out a call; every failure is a result, only a cancellation is raised."""
         started = time.perf_counter()

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hypercode.domain.errors import Unavailable
+from hypercode.policy.grants import is_public_key
 
 
 @dataclass(frozen=True)
@@ -22,8 +23,16 @@ class PlatformKeys:
             platform=_key(directory / "platform.key"),
             verifier=_key(directory / "verifier.key"),
             sandboxd=_key(directory / "sandboxd.key"),
-            grant_public_hex=_key(directory / "grant.pub"),
+            grant_public_hex=_public_key(directory / "grant.pub"),
         )
+
+
+def _public_key(path: Path) -> str:
+    """Without a key to check grants with, this process must not start."""
+    key = _key(path)
+    if not is_public_key(key):
+        raise Unavailable(f"the key {path.name} is no public key", hint="The supervisor makes it anew.")
+    return key
 
 
 def _key(path: Path) -> str:

@@ -1,6 +1,7 @@
 """The MCP half: the official server behind a grant check, stateless, on one path."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,7 +12,7 @@ from mcp.server.transport_security import TransportSecuritySettings
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -29,17 +30,21 @@ HOST = "tools"
 """The Host that clients on the unix socket name; any other is refused."""
 
 MAX_BODY = 4 * 1024 * 1024
+METADATA_PATH = "/.well-known/oauth-protected-resource/mcp"
+"""Where a client that was refused reads what this resource is (RFC 9728)."""
+
 KEPT_GRANTS = 1024
 _GRANT = "hypercode.grant"
 
 Context = ServerRequestContext[Any, Request]
+McpServer = Server[dict[str, Any]]
 
 
 class GrantMiddleware:
     """Lets a request to the MCP path pass only with a grant in its Authorization header."""
 
-    def __init__(self, app: ASGIApp, public_key_hex: str, now: Callable[[], datetime]) -> None:
-        self._app, self._public_key_hex, self._now = app, public_key_hex, now
+    def __init__(self, app: ASGIApp, public_key_hex: str, host: str) -> None:
+        self._app, self._public_key_hex, self._host = app, public_key_hex, host
         self._verified: dict[str, Grant] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -47,19 +52,26 @@ class GrantMiddleware:
         if scope["type"] != "http" or not scope["path"].startswith("/mcp"):
             await self._app(scope, receive, send)
             return
+        # RFC 9110 5.5: white space round a value is no part of it; the parser below us leaves what trails.
+        scope["headers"] = [(name, value.strip(b" \t")) for name, value in scope["headers"]]
         try:
             scope[_GRANT] = self._grant(scope)
         except Unauthenticated as error:
-            challenge = f'Bearer error="invalid_token", error_description="{error.message}"'
-            await _refusal(error, 401, {"WWW-Authenticate": challenge})(scope, receive, send)
+            await _refusal(error, 401, {"WWW-Authenticate": self._challenge(error)})(scope, receive, send)
             return
         await self._app(scope, receive, send)
+
+    def _challenge(self, error: Unauthenticated) -> str:
+        return (
+            f'Bearer error="invalid_token", error_description="{error.message}", '
+            f'resource_metadata="http://{self._host}{METADATA_PATH}"'
+        )
 
     def _grant(self, scope: Scope) -> Grant:
         headers = [value for name, value in scope["headers"] if name == b"authorization"]
         if len(headers) != 1 or headers[0][:7].lower() != b"bearer ":
             raise Unauthenticated("a bearer grant is needed")
-        token, now = headers[0][7:].decode("latin-1").strip(), self._now()
+        token, now = headers[0][7:].decode("latin-1").strip(), datetime.now(UTC)
         known = self._verified.get(token)
         if known is not None and now < known.expires_at:
             return known
@@ -96,6 +108,18 @@ def _refusal(error: HyperCodeError, status: int, headers: dict[str, str]) -> JSO
     return JSONResponse(said, status_code=status, headers=headers)
 
 
+@dataclass(frozen=True)
+class Extension:
+    """What a composition adds to the server: handlers, and sessions for the 2025-11-25 revision.
+
+    The platform has none. The conformance profile (tests/conformance) does: the suite asks for resources, prompts
+    and questions to the client, which in that revision exist in sessions only.
+    """
+
+    register: Callable[["McpServer"], None]
+    sessions: bool = True
+
+
 def create_mcp_app(
     dispatcher: Dispatcher,
     public_key_hex: str,
@@ -103,23 +127,42 @@ def create_mcp_app(
     routes: list[Route],
     host: str = HOST,
     limits: CallLimits,
-    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    extension: Extension | None = None,
 ) -> Starlette:
     """Build the app: MCP on ``/mcp/`` behind the grant check, and ``routes`` beside it."""
     server = _server(dispatcher)
+    if extension is not None:
+        extension.register(server)
     app = server.streamable_http_app(
         streamable_http_path=MCP_PATH,
-        stateless_http=True,
+        stateless_http=extension is None or not extension.sessions,
         max_request_body_size=MAX_BODY,
-        transport_security=TransportSecuritySettings(allowed_hosts=[host], allowed_origins=[]),
-        custom_starlette_routes=routes,
+        # No page is served from here, so no browser sends this process's own origin; the others are refused.
+        transport_security=TransportSecuritySettings(
+            allowed_hosts=[host], allowed_origins=[f"http://{host}"]
+        ),
+        custom_starlette_routes=[*routes, Route(METADATA_PATH, _metadata(host))],
     )
-    app.user_middleware.append(Middleware(GrantMiddleware, public_key_hex, now))
+    app.user_middleware.append(Middleware(GrantMiddleware, public_key_hex, host))
     app.user_middleware.append(Middleware(TurnMiddleware, limits))
     return app
 
 
-def _server(dispatcher: Dispatcher) -> Server[dict[str, Any]]:
+def _metadata(host: str) -> Callable[[Request], Awaitable[Response]]:
+    """RFC 9728, without an authorization server: grants are minted by the platform, nobody can ask for one."""
+    document = {
+        "resource": f"http://{host}{MCP_PATH}",
+        "resource_name": "HyperCode tools",
+        "bearer_methods_supported": ["header"],
+    }
+
+    async def answer(_: Request) -> Response:
+        return JSONResponse(document)
+
+    return answer
+
+
+def _server(dispatcher: Dispatcher) -> McpServer:
     async def list_tools(context: Context, _: types.PaginatedRequestParams | None) -> types.ListToolsResult:
         return types.ListToolsResult(
             tools=dispatcher.visible(_granted(context)), ttl_ms=0, cache_scope="private"
@@ -142,8 +185,8 @@ def _server(dispatcher: Dispatcher) -> Server[dict[str, Any]]:
         version="1",
         on_list_tools=list_tools,
         on_call_tool=call_tool,
-        # No tool declares header parameters; without this, the server lists all tools before every call.
-        get_tool_input_schema=lambda _: None,
+        # Without this, the server lists all tools before every call.
+        get_tool_input_schema=dispatcher.header_schema,
     )
 
 

@@ -34,12 +34,19 @@ class ToolContext:
         return self.sandbox_id
 
 
+Part = types.ImageContent | types.AudioContent | types.EmbeddedResource | types.ResourceLink
+
+
 @dataclass(frozen=True)
 class ToolReply:
-    """What a tool function returns: typed data for programs, text for language models."""
+    """What a tool function returns: typed data for programs, text for language models.
+
+    ``parts`` are what is neither, such as a picture or the link to a resource; they come after the text.
+    """
 
     data: Closed
     text: str
+    parts: tuple[Part, ...] = ()
 
 
 ArgumentsT = TypeVar("ArgumentsT", bound=Arguments)
@@ -87,6 +94,13 @@ class Registry:
     def __init__(self, tools: Iterable[Tool[Any]]) -> None:
         self._tools = {tool.name: tool for tool in tools}
         self._definitions = {tool.name: tool.definition() for tool in self._tools.values()}
+        self._with_headers = {
+            name: definition.input_schema
+            for name, definition in self._definitions.items()
+            if any(
+                "x-mcp-header" in field for field in definition.input_schema.get("properties", {}).values()
+            )
+        }
 
     def get(self, name: str) -> Tool[Any] | None:
         """The tool of this name, if there is one."""
@@ -98,6 +112,10 @@ class Registry:
     def definition(self, name: str) -> types.Tool:
         """The tool's definition, made once."""
         return self._definitions[name]
+
+    def header_schema(self, name: str) -> dict[str, Any] | None:
+        """The input schema of a tool that also wants arguments in HTTP headers; None for the others."""
+        return self._with_headers.get(name)
 
 
 def _schema(model: type[Closed]) -> dict[str, Any]:

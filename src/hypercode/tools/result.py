@@ -1,24 +1,28 @@
 """What a call came to, as the journal keeps it and MCP sends it."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from mcp import types
+from pydantic import TypeAdapter
 
 from hypercode.domain.errors import HyperCodeError, TooLarge
 from hypercode.mcp_protocol.caps import DEFAULT_CAP, HARD_CAP, cap_text, storable
 from hypercode.mcp_protocol.codes import tool_error
 from hypercode.mcp_protocol.schemas import canonical_json
-from hypercode.tools.registry import ToolReply
+from hypercode.tools.registry import Part, ToolReply
+
+_PART: TypeAdapter[Part] = TypeAdapter(Part)
 
 
 @dataclass(frozen=True)
 class CallResult:
-    """Typed data (or a ToolError) and text."""
+    """Typed data (or a ToolError), text, and further content in the form that MCP sends."""
 
     ok: bool
     data: dict[str, Any]
     text: str
+    parts: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
 
     @property
     def code(self) -> str:
@@ -32,21 +36,22 @@ class CallResult:
     def to_mcp(self) -> types.CallToolResult:
         """The form that MCP sends."""
         return types.CallToolResult(
-            content=[types.TextContent(type="text", text=self.text)],
+            content=[types.TextContent(type="text", text=self.text), *map(_PART.validate_python, self.parts)],
             structured_content=self.data,
             is_error=not self.ok,
         )
 
 
 def success(reply: ToolReply) -> CallResult:
-    """Wrap what a tool function returned; raises TooLarge when the typed half is over the hard cap."""
+    """Wrap what a tool function returned; raises TooLarge when what can't be cut is over the hard cap."""
     data = storable(reply.data.model_dump(mode="json"))
-    if len(canonical_json(data)) > HARD_CAP:
+    parts = [storable(part.model_dump(mode="json", by_alias=True, exclude_none=True)) for part in reply.parts]
+    if len(canonical_json(data)) > HARD_CAP or len(canonical_json(parts)) > HARD_CAP:
         raise TooLarge(
             "the call was made, but its result is over 256 KiB and was dropped",
             hint="Ask for less at a time.",
         )
-    return CallResult(True, data, cap_text(storable(reply.text), HARD_CAP)[0])
+    return CallResult(True, data, cap_text(storable(reply.text), HARD_CAP)[0], parts)
 
 
 def failure(error: HyperCodeError) -> CallResult:
