@@ -86,6 +86,12 @@ RUNS = [
     Shown("Runs by role", "short", {"{{role}} {{status}}": "max by (role, status) (hypercode_runs)"}),
     Shown("Waiting runs", "short", {"{{reason}}": "max by (reason) (hypercode_runs_waiting)"}),
     Shown(
+        "Waits for a person",
+        "s",
+        {"{{kind}}": "max by (kind) (hypercode_approval_age_seconds)"},
+        "The oldest.",
+    ),
+    Shown(
         "Runs that ended, an hour",
         "short",
         {"{{status}}": rate("status", "hypercode_runs_ended_total", "1h") + " * 3600"},

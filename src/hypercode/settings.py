@@ -57,6 +57,15 @@ class LlmSettings(BaseModel):
     output_price_per_million: float | None = None
 
 
+class ApprovalSettings(BaseModel):
+    """What waits for a person: how long, how long a worker holds it in memory, and who may approve."""
+
+    expires_s: float = Field(default=24 * 3600.0, ge=1, le=48 * 3600)
+    rule_days: float = Field(default=30.0, gt=0, le=366)
+    held_s: float = Field(default=60.0, ge=0, le=600)
+    by_another_person: bool = False
+
+
 class GatewaySettings(BaseModel):
     """The one TCP listener."""
 
@@ -114,6 +123,7 @@ class Settings(BaseSettings):
     policy_file: Path | None = None
     sandbox: SandboxSettings = Field(default_factory=SandboxSettings)
     llm: LlmSettings = Field(default_factory=LlmSettings)
+    approvals: ApprovalSettings = Field(default_factory=ApprovalSettings)
     gateway: GatewaySettings = Field(default_factory=GatewaySettings)
     address: AddressSettings = Field(default_factory=AddressSettings)
 

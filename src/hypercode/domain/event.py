@@ -9,12 +9,16 @@ from typing import Any, ClassVar, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, create_model
 
+from hypercode.domain.approval import ApprovalScope, ApprovalState
 from hypercode.domain.attestation import Grade, Verdict
 from hypercode.domain.check import Check
 from hypercode.domain.deployment import DeploymentStatus
 from hypercode.domain.plan import Plan
+from hypercode.domain.preview import Preview
+from hypercode.domain.question import QuestionState
 from hypercode.domain.role import AgentRole
 from hypercode.domain.run import RunStatus, WaitReason
+from hypercode.domain.tool_call import Touched
 
 
 class Payload(BaseModel):
@@ -156,6 +160,52 @@ class ToolCallUncertain(Payload):
     tool: str
 
 
+class ApprovalRequested(Payload):
+    """A rule wants a person to approve this call first; ``preview`` is the exact call."""
+
+    type: ClassVar[str] = "approval.requested"
+    approval_id: str
+    call_id: str
+    tool: str
+    preview: Preview
+    rule: str
+    reason: str
+    touched: Touched
+    expires_at: datetime
+
+
+class ApprovalDecided(Payload):
+    """A person decided, or the time was over; ``state`` is approved, denied or expired."""
+
+    type: ClassVar[str] = "approval.decided"
+    approval_id: str
+    call_id: str
+    state: ApprovalState
+    scope: ApprovalScope | None
+    by: str | None
+    note: str
+
+
+class QuestionAsked(Payload):
+    """The agent asks a person."""
+
+    type: ClassVar[str] = "question.asked"
+    question_id: str
+    question: str
+    options: list[str]
+    expires_at: datetime
+
+
+class QuestionAnswered(Payload):
+    """A person answered, or the time was over; ``state`` is answered or expired."""
+
+    type: ClassVar[str] = "question.answered"
+    question_id: str
+    state: QuestionState
+    answer: str | None
+    by: str | None
+
+
 class PlanSubmitted(Payload):
     """The Architect's plan."""
 
@@ -232,6 +282,7 @@ class RunFinished(Payload):
     verified: bool
     attestation: str | None
     diff: str | None
+    protected_paths: list[str]
     tests: TestCounts
     cost: float
     tokens_in: int
@@ -259,6 +310,10 @@ PAYLOADS: dict[str, type[Payload]] = {
         ToolCallProgressed,
         ToolCallCompleted,
         ToolCallUncertain,
+        ApprovalRequested,
+        ApprovalDecided,
+        QuestionAsked,
+        QuestionAnswered,
         PlanSubmitted,
         PlanItemChanged,
         DeploymentChanged,

@@ -16,6 +16,8 @@ PREFIXES = {
     "artifact": "art",
     "plan": "pln",
     "tool_call": "call",
+    "approval": "apr",
+    "question": "qst",
     "request": "req",
     "api_token": "tok",
     "container": "ctr",

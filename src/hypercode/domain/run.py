@@ -66,6 +66,7 @@ class Run(BaseModel):
     workspace_id: str
     proof: str | None
     verified: bool | None
+    protected_paths: list[str]
     cost_usd: float
     tokens_in: int
     tokens_out: int

@@ -9,7 +9,19 @@ from fastapi import APIRouter, FastAPI
 
 from hypercode.events.live import LiveEvents
 from hypercode.events.wake_ups import wake_ups
-from hypercode.gateway import api_tokens, artifacts, health, models, projects, runs, streams, tasks, users
+from hypercode.gateway import (
+    api_tokens,
+    approvals,
+    artifacts,
+    health,
+    models,
+    projects,
+    questions,
+    runs,
+    streams,
+    tasks,
+    users,
+)
 from hypercode.gateway.attempts import SignInAttempts
 from hypercode.gateway.body_limit import BodyLimit
 from hypercode.gateway.counts import counts
@@ -27,7 +39,7 @@ from hypercode.store.database import Database
 from hypercode.telemetry.metrics import SIGN_INS, begin_at_zero
 
 DESCRIPTION = "A self-hosted AI coding platform: tasks, runs, their events and their proofs."
-RESOURCES = (users, api_tokens, projects, models, tasks, runs, streams, artifacts)
+RESOURCES = (users, api_tokens, projects, models, tasks, runs, streams, artifacts, approvals, questions)
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 

@@ -1,4 +1,4 @@
-"""Runs that have not ended, counted in Postgres when the gateway is scraped."""
+"""Runs that have not ended and approvals that are pending, counted in Postgres when the gateway is scraped."""
 
 import time
 from datetime import UTC, datetime
@@ -8,10 +8,19 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from hypercode.domain.role import RUN_ROLES
 from hypercode.domain.run import RunStatus, WaitReason
+from hypercode.store.approvals import pending_approvals
 from hypercode.store.database import Database
+from hypercode.store.questions import open_questions
 from hypercode.store.runs import LiveRuns, live_runs
-from hypercode.telemetry.metrics import QUEUE_AGE_SECONDS, RUNS, RUNS_WAITING
+from hypercode.telemetry.metrics import (
+    APPROVAL_AGE_SECONDS,
+    APPROVALS_PENDING,
+    QUEUE_AGE_SECONDS,
+    RUNS,
+    RUNS_WAITING,
+)
 
+Pending = tuple[int, datetime | None]
 FRESH_S = 5.0
 TIMEOUT_S = 2.0
 
@@ -29,18 +38,24 @@ class RunGauges:
         async with self._reading:
             if time.monotonic() - self._read_at < FRESH_S:
                 return
-            live = await self._read()
+            read = await self._read()
             self._read_at = time.monotonic()
-        for gauge in (RUNS, RUNS_WAITING, QUEUE_AGE_SECONDS):
+        for gauge in (RUNS, RUNS_WAITING, QUEUE_AGE_SECONDS, APPROVALS_PENDING, APPROVAL_AGE_SECONDS):
             gauge.clear()
-        if live is not None:
-            _show(live)
+        if read is not None:
+            _show(read[0])
+            for kind, pending in read[1].items():
+                _show_pending(kind, *pending)
 
-    async def _read(self) -> list[LiveRuns] | None:
+    async def _read(self) -> tuple[list[LiveRuns], dict[str, Pending]] | None:
         with anyio.move_on_after(TIMEOUT_S):
             try:
                 async with self._database.transaction() as session:
-                    return await live_runs(session)
+                    pending = {
+                        "approval": await pending_approvals(session),
+                        "question": await open_questions(session),
+                    }
+                    return await live_runs(session), pending
             except (SQLAlchemyError, OSError):
                 return None
         return None
@@ -61,3 +76,9 @@ def _show(live: list[LiveRuns]) -> None:
     for reason in WaitReason:
         waiting = sum(each.number for each in live if each.wait_reason == reason.value)
         RUNS_WAITING.labels(reason.value).set(waiting)
+
+
+def _show_pending(kind: str, number: int, oldest: datetime | None) -> None:
+    APPROVALS_PENDING.labels(kind).set(number)
+    age = (datetime.now(UTC) - oldest).total_seconds() if oldest else 0.0
+    APPROVAL_AGE_SECONDS.labels(kind).set(max(0.0, age))

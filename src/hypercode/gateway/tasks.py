@@ -1,21 +1,17 @@
 """Tasks: what people ask for."""
 
-import base64
-import binascii
-from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query
 from pydantic import BaseModel
 
-from hypercode.domain.errors import InvalidArgument
 from hypercode.domain.project import Project
 from hypercode.domain.run import Run, RunStatus
 from hypercode.domain.task import NewTask, Task
 from hypercode.gateway.acceptance import Accepted, accept_task, read_grant_key
+from hypercode.gateway.cursors import cursor_of, read_cursor
 from hypercode.gateway.deps import AppParts, CurrentCaller, DbSession
 from hypercode.store import projects, runs, tasks
-from hypercode.store.tables import TaskRow
 
 router = APIRouter(prefix="/tasks", tags=["tasks"])
 
@@ -63,14 +59,14 @@ async def list_tasks(
     cursor: Annotated[str | None, Query(max_length=200)] = None,
     status: RunStatus | None = None,
 ) -> TaskPage:
-    before = _read_cursor(cursor) if cursor else None
+    before = read_cursor(cursor)
     found = await tasks.newest_tasks(
         session, caller.user.organisation_id, limit=limit + 1, before=before, status=status
     )
     shown = found[:limit]
     return TaskPage(
         items=[TaskSummary(task=tasks.to_domain(task), run=runs.to_domain(run)) for task, run in shown],
-        next_cursor=_cursor_of(shown[-1][0]) if len(found) > limit else None,
+        next_cursor=cursor_of(shown[-1][0].created_at, shown[-1][0].id) if len(found) > limit else None,
     )
 
 
@@ -83,18 +79,3 @@ async def get_task(task_id: str, caller: CurrentCaller, session: DbSession) -> T
         project=projects.to_domain(project),
         runs=[runs.to_domain(run) for run in await runs.runs_of_task(session, task_id)],
     )
-
-
-def _cursor_of(row: TaskRow) -> str:
-    return base64.urlsafe_b64encode(f"{row.created_at.isoformat()} {row.id}".encode()).decode()
-
-
-def _read_cursor(cursor: str) -> tuple[datetime, str]:
-    try:
-        at, _, task_id = base64.urlsafe_b64decode(cursor.encode()).decode().partition(" ")
-        moment = datetime.fromisoformat(at)
-    except (ValueError, binascii.Error):
-        moment, task_id = None, ""
-    if moment is None or moment.tzinfo is None or not task_id.isprintable():
-        raise InvalidArgument("The cursor is not one of ours.", hint="Start again without a cursor.")
-    return moment, task_id

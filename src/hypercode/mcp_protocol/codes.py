@@ -8,9 +8,23 @@ RETRYABLE = frozenset({"RATE_LIMITED", "SANDBOX_DOWN", "UNAVAILABLE"})
 
 
 class PendingApproval(HyperCodeError):
-    """A person has to approve this call first."""
+    """A person has to approve this call first; ``approval_id`` names what they are asked."""
 
     code = "PENDING_APPROVAL"
+
+    def __init__(self, message: str, *, hint: str = "", approval_id: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.approval_id = approval_id
+
+
+class PendingAnswer(HyperCodeError):
+    """A person has to answer a question first; ``question_id`` names it."""
+
+    code = "PENDING_ANSWER"
+
+    def __init__(self, message: str, *, hint: str = "", question_id: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.question_id = question_id
 
 
 class Uncertain(HyperCodeError):
@@ -20,13 +34,15 @@ class Uncertain(HyperCodeError):
 
 
 class ToolError(Closed):
-    """The structured content of a tool result that is an error."""
+    """The structured content of a tool result that is an error; the ids name what a person is asked."""
 
     code: str
     message: str
     hint: str = ""
     retryable: bool = False
     retry_after_s: float | None = None
+    approval_id: str | None = None
+    question_id: str | None = None
 
 
 def tool_error(error: HyperCodeError) -> ToolError:
@@ -37,4 +53,6 @@ def tool_error(error: HyperCodeError) -> ToolError:
         hint=error.hint[:2000],
         retryable=error.code in RETRYABLE,
         retry_after_s=error.retry_after_s if isinstance(error, RateLimited) else None,
+        approval_id=error.approval_id if isinstance(error, PendingApproval) else None,
+        question_id=error.question_id if isinstance(error, PendingAnswer) else None,
     )

@@ -18,13 +18,16 @@ from hypercode.domain.event import (
 from hypercode.domain.run import RunStatus
 from hypercode.events import log
 from hypercode.platform_api import types as api
+from hypercode.policy.decide import protected_paths
 from hypercode.runs.preparation import RunFacts
 from hypercode.runs.services import Services
+from hypercode.store.approvals import withdraw_approvals
 from hypercode.store.artifacts import get_artifact
 from hypercode.store.audit_seals import seal_run
 from hypercode.store.channels import RUN_ENDED
 from hypercode.store.database import wake
-from hypercode.store.runs import get_run
+from hypercode.store.questions import withdraw_questions
+from hypercode.store.runs import get_run, locked_run
 from hypercode.telemetry.metrics import RUN_SECONDS, RUNS_ENDED
 
 DIFF_NAME = "changes.diff"
@@ -54,6 +57,7 @@ async def export_diff(services: Services, facts: RunFacts) -> dict[str, Any]:
             session, run, ArtifactKind.DIFF, DIFF_NAME, exported.diff.encode(), "text/x-diff"
         )
         run.head_commit = exported.head_commit
+        run.protected_paths = list(protected_paths(services.policy, tuple(exported.files)))
         event = DiffExported(
             artifact_id=artifact.id,
             files=len(exported.files),
@@ -121,7 +125,7 @@ async def finish(
     """Write the run's end: its row, its last event, the wake-up of a waiting parent, the seal on its audit."""
     verdict = Verdict.model_validate(verified["verdict"]) if verified else None
     async with services.database.transaction() as session:
-        run = await get_run(session, run_id)
+        run = await locked_run(session, run_id)
         now = datetime.now(UTC)
         run.status, run.ended_at, run.wait_reason = outcome.status.value, now, None
         run.error_code, run.error_message = outcome.error_code, outcome.error_message
@@ -132,6 +136,7 @@ async def finish(
             verified=verdict.verified if verdict else False,
             attestation=verified["attestation"] if verified else None,
             diff=head["artifact_id"] if head else None,
+            protected_paths=[str(path) for path in run.protected_paths or ()],
             tests=TestCounts(
                 passed=verdict.head_passed if verdict else 0, failed=verdict.head_failed if verdict else 0
             ),
@@ -146,6 +151,8 @@ async def finish(
         )
         ended = RunStatusChanged(status=outcome.status, wait_reason=None, detail=event.reason)
         await log.append(session, run, "finished", [ended, event])
+        await withdraw_approvals(session, run_id)
+        await withdraw_questions(session, run_id)
         if facts is not None and facts.parent_run_id is not None:
             await wake(session, RUN_ENDED, facts.parent_run_id)
         await seal_run(session, run_id)

@@ -1,4 +1,4 @@
-"""Signals that reach into a worker: a person's cancel, the end of a child run.
+"""Signals that reach into a worker: a person's cancel, their decision or answer, the end of a child run.
 
 A signal only says "look": what counts is in the database, so a lost one is found again by the next look.
 """
@@ -13,6 +13,7 @@ class RunControl:
     def __init__(self) -> None:
         self._cancelled: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
         self._children: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
+        self._decided: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
         self._closing: set[str] = set()
         self._closed = asyncio.Event()
 
@@ -26,6 +27,9 @@ class RunControl:
     def child_ended(self, run_id: str) -> asyncio.Event:
         return self._children[run_id]
 
+    def decided(self, run_id: str) -> asyncio.Event:
+        return self._decided[run_id]
+
     def closing(self, run_id: str) -> None:
         """The run writes its end and cleans up: a worker that is told to stop lets it finish that."""
         self._closing.add(run_id)
@@ -38,5 +42,6 @@ class RunControl:
     def forget(self, run_id: str) -> None:
         self._cancelled.pop(run_id, None)
         self._children.pop(run_id, None)
+        self._decided.pop(run_id, None)
         self._closing.discard(run_id)
         self._closed.set()

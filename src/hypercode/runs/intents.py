@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from collections.abc import Awaitable, Iterable
 from typing import Any
 
 from opentelemetry.trace import SpanKind
@@ -43,6 +44,8 @@ from hypercode.runs.budget import overrun
 from hypercode.runs.hands import Hands
 from hypercode.runs.preparation import RunFacts
 from hypercode.runs.services import Services
+from hypercode.runs.waiting import Waiting
+from hypercode.store.approvals import CALL
 from hypercode.store.artifacts import artifacts_of
 from hypercode.store.runs import children_of, get_run
 from hypercode.store.tables import JournalRow, RunRow
@@ -65,8 +68,9 @@ CHILD_SWEEP_S = 5.0
 class Intents:
     """The executor of one run's intents."""
 
-    def __init__(self, services: Services, facts: RunFacts, hands: Hands) -> None:
+    def __init__(self, services: Services, facts: RunFacts, hands: Hands, waiting: Waiting) -> None:
         self._services = services
+        self._waiting = waiting
         self._facts = facts
         self._hands = hands
         self._model: Model | None = None
@@ -153,8 +157,8 @@ class Intents:
     async def call_tools(self, intent: CallTools, turn: int) -> dict[str, Any]:
         """Call the tools; each call has its own key, so a repeated step repeats no effect."""
         if intent.parallel:
-            outcomes = await asyncio.gather(
-                *(self._call_tool(call, f"{turn}.{n}", turn) for n, call in enumerate(intent.calls))
+            outcomes = await _side_by_side(
+                self._call_tool(call, f"{turn}.{n}", turn) for n, call in enumerate(intent.calls)
             )
         else:
             outcomes = [
@@ -181,7 +185,9 @@ class Intents:
                 run_id, f"tool:{key}:progress:{said}", ToolCallProgressed(call_id=key, message=message)
             )
 
-        outcome = await self._hands.call(call.tool, call.arguments, f"tool:{key}", progress)
+        outcome = await self._waiting.settled(
+            f"{CALL}{key}", lambda named: self._hands.call(call.tool, call.arguments, named, progress)
+        )
         await self._services.record(run_id, f"tool:{key}:completed", *_told(call, key, outcome))
         return outcome
 
@@ -253,6 +259,15 @@ class Intents:
                 )
         async with self._services.database.transaction() as session:
             await session.execute(_journal_entry(run, key, None))
+
+
+async def _side_by_side(calls: Iterable[Awaitable[ToolOutcome]]) -> list[ToolOutcome]:
+    """All of them, to their end: a call that waits for a person ends the step only after the others."""
+    ended = await asyncio.gather(*calls, return_exceptions=True)
+    for each in ended:
+        if isinstance(each, BaseException):
+            raise each
+    return [each for each in ended if isinstance(each, ToolOutcome)]
 
 
 def _journal_entry(run: RunRow, key: str, reply: ModelReply | None):

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from hypercode.domain.event import Payload
 from hypercode.events.log import append
 from hypercode.platform_api.client import PlatformClient
+from hypercode.policy.rules import Policy
 from hypercode.runs.control import RunControl
 from hypercode.settings import Settings
 from hypercode.store.artifacts import ArtifactStore
@@ -22,12 +23,14 @@ class Services:
     artifacts: ArtifactStore
     platform: PlatformClient
     verifier: VerifierClient
+    policy: Policy
     control: RunControl = field(default_factory=RunControl)
 
     async def record(self, run_id: str, step_key: str, *payloads: Payload, **columns: object) -> None:
         """Append events and change the run's row, together or not at all; a repeat appends nothing."""
         async with self.database.transaction() as session:
             run = await get_run(session, run_id)
-            await append(session, run, step_key, payloads)
+            # The run before its events: in the same order as whoever decides what the run waits for.
             if columns:
                 await update_run(session, run_id, **columns)
+            await append(session, run, step_key, payloads)

@@ -5,14 +5,16 @@ the same place; a person's cancel ends the step at once and is a result as well.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
 import structlog
 from dbos import DBOS
 
 from hypercode.domain.errors import Cancelled, EnvironmentFailed, HyperCodeError, Unavailable
+from hypercode.runs.segments import PARKED
 from hypercode.runs.services import Services
+from hypercode.runs.waiting import Park, Waiting
 from hypercode.store.database import DATABASE_AWAY, database_away
 from hypercode.telemetry.metrics import STEP_SECONDS, timed
 from hypercode.telemetry.tracing import span
@@ -48,14 +50,20 @@ class StepFailed(HyperCodeError):
 
 
 class Steps:
-    """The durable steps of one run."""
+    """The durable steps of one segment of a run; ``earlier`` are the results that segments before it came to."""
 
-    def __init__(self, services: Services, run_id: str) -> None:
+    def __init__(
+        self, services: Services, run_id: str, waiting: Waiting, earlier: Mapping[str, dict[str, Any]]
+    ) -> None:
         self._services = services
         self._run_id = run_id
+        self._waiting = waiting
+        self._earlier = earlier
 
     async def do(self, name: str, work: Work, *, cancellable: bool = True) -> dict[str, Any]:
-        """Do the work once and return its result; raises StepFailed, or Cancelled when a person stopped it."""
+        """Do the work once and return its result; raises StepFailed, Cancelled when a person stopped it, or Park."""
+        if name in self._earlier:
+            return _result_of(self._earlier[name])
 
         async def guarded() -> dict[str, Any]:
             # "model:3" is the third of its kind; the label is the kind.
@@ -64,9 +72,7 @@ class Steps:
                 timed(STEP_SECONDS, name.partition(":")[0]) as timing,
             ):
                 try:
-                    if not cancellable:
-                        return {"ok": await patiently(work)}
-                    return {"ok": await self._unless_cancelled(work)}
+                    return await self._done_or_parked(work, cancellable=cancellable)
                 except Cancelled:
                     timing.outcome = "cancelled"
                     return {"cancelled": True}
@@ -77,12 +83,16 @@ class Steps:
                     timing.outcome = "failed"
                     return {"error": _kept(database_away(error))}
 
-        result: dict[str, Any] = await DBOS.run_step_async({"name": name}, guarded)
-        if "error" in result:
-            raise StepFailed(result["error"])
-        if "cancelled" in result:
-            raise Cancelled("The run was cancelled.")
-        return result["ok"]
+        return _result_of(await DBOS.run_step_async({"name": name}, guarded))
+
+    async def _done_or_parked(self, work: Work, *, cancellable: bool) -> dict[str, Any]:
+        while True:
+            try:
+                return {"ok": await (self._unless_cancelled(work) if cancellable else patiently(work))}
+            except Park:
+                # Not cancellable: a run that is parked in the database must also be parked here.
+                if await patiently(self._waiting.park):
+                    return {PARKED: True}
 
     async def _unless_cancelled(self, work: Work) -> dict[str, Any]:
         cancelled = self._services.control.cancelled(self._run_id)
@@ -97,6 +107,16 @@ class Steps:
             for future in (task, stop):
                 future.cancel()
             await asyncio.gather(task, stop, return_exceptions=True)
+
+
+def _result_of(result: dict[str, Any]) -> dict[str, Any]:
+    if "error" in result:
+        raise StepFailed(result["error"])
+    if "cancelled" in result:
+        raise Cancelled("The run was cancelled.")
+    if PARKED in result:
+        raise Park
+    return result["ok"]
 
 
 def _kept(error: HyperCodeError) -> dict[str, str]:

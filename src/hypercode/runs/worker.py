@@ -26,11 +26,14 @@ from hypercode.events.live import SWEEP_S
 from hypercode.events.wake_ups import wake_ups
 from hypercode.platform_api.client import PlatformClient
 from hypercode.runs.sealing import keep_sealing
+from hypercode.policy.files import load_policy
+from hypercode.runs.approvals import expire_approvals
+from hypercode.runs.questions import expire_questions
 from hypercode.runs.services import Services
 from hypercode.runs.workflow import register
 from hypercode.settings import Settings
 from hypercode.store.artifacts import ArtifactStore
-from hypercode.store.channels import RUN_CONTROL, RUN_ENDED
+from hypercode.store.channels import RUN_CONTROL, RUN_DECIDED, RUN_ENDED
 from hypercode.store.database import open_database
 from hypercode.store.models import announce_models
 from hypercode.store.queue import APPLICATION_NAME, APPLICATION_VERSION, queue_name
@@ -43,6 +46,7 @@ RUNS_AT_ONCE = 8
 # Three queries a poll and queue: a tenth of a second would cost a tenth of a core in an idle worker.
 QUEUE_POLL_S = 0.25
 CLEAN_UP_S = 8.0
+EXPIRY_SWEEP_S = 5.0
 
 
 async def serve(settings: Settings, database_url: str, executor_id: str, roles: Sequence[AgentRole]) -> None:
@@ -57,6 +61,7 @@ async def serve(settings: Settings, database_url: str, executor_id: str, roles: 
         artifacts=ArtifactStore(settings.artifacts_dir),
         platform=PlatformClient(settings.address_of("platform"), key),
         verifier=VerifierClient(settings.address_of("verifier"), verification_key),
+        policy=load_policy(settings.policy_file),
     )
     ends = [status.value for status in RunStatus if status.ended]
     begin_at_zero(RUNS_ENDED, [role.value for role in roles], ends, [grade.value for grade in Grade])
@@ -65,8 +70,10 @@ async def serve(settings: Settings, database_url: str, executor_id: str, roles: 
     listeners = [
         asyncio.create_task(_listen_for_cancels(services)),
         asyncio.create_task(_listen_for_children(services)),
+        asyncio.create_task(_listen_for_decisions(services)),
         asyncio.create_task(_look_for_cancels(services)),
         asyncio.create_task(keep_sealing(database)),
+        asyncio.create_task(_look_for_expiries(services)),
     ]
     await _launch(services, database_url, executor_id, roles)
     logger.info("worker.ready", executor_id=executor_id, roles=[role.value for role in roles])
@@ -148,6 +155,20 @@ async def _look_for_cancels(services: Services) -> None:
             async with services.database.transaction() as session:
                 for run_id in await cancelled_among(session, run_ids):
                     services.control.cancelled(run_id).set()
+
+
+async def _listen_for_decisions(services: Services) -> None:
+    async for run_id in wake_ups(services.database, RUN_DECIDED).listen():
+        services.control.decided(run_id).set()
+
+
+async def _look_for_expiries(services: Services) -> None:
+    """Let runs go on that nobody spoke to in time; two look-ups by an index, and a run's lock for each that is due."""
+    while True:
+        with suppress(DBAPIError):
+            await expire_approvals(services.database)
+            await expire_questions(services.database)
+        await asyncio.sleep(EXPIRY_SWEEP_S)
 
 
 async def _listen_for_children(services: Services) -> None:

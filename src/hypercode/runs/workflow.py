@@ -34,8 +34,10 @@ from hypercode.runs.conclusion import Outcome
 from hypercode.runs.hands import Hands
 from hypercode.runs.intents import Intents
 from hypercode.runs.preparation import RunFacts
+from hypercode.runs.segments import finished_steps
 from hypercode.runs.services import Services
 from hypercode.runs.step import StepFailed, Steps, patiently
+from hypercode.runs.waiting import Park, Waiting
 from hypercode.store.queue import RUN_WORKFLOW
 from hypercode.store.runs import get_run
 from hypercode.telemetry.tracing import resumed
@@ -47,9 +49,18 @@ def register(services: Services) -> None:
     """Give DBOS the workflow under the name that the queue uses."""
 
     @DBOS.workflow(name=RUN_WORKFLOW)
-    async def run_segment(run_id: str) -> None:  # pyright: ignore[reportUnusedFunction]
+    async def run_segment(run_id: str, segment: int = 0) -> None:  # pyright: ignore[reportUnusedFunction]
         with resumed(await _trace_of(services, run_id), "run", run_id=run_id):
-            await RunWorkflow(services, run_id).go()
+            earlier = await _finished_before(services, run_id, segment)
+            await RunWorkflow(services, run_id, segment, earlier).go()
+
+
+async def _finished_before(services: Services, run_id: str, segment: int) -> dict[str, dict[str, Any]]:
+    async def read() -> dict[str, dict[str, Any]]:
+        async with services.database.transaction() as session:
+            return await finished_steps(session, run_id, segment)
+
+    return await patiently(read) if segment else {}
 
 
 async def _trace_of(services: Services, run_id: str) -> str | None:
@@ -65,22 +76,29 @@ async def _trace_of(services: Services, run_id: str) -> str | None:
 
 
 class RunWorkflow:
-    """One run, on one worker."""
+    """One segment of a run, on one worker. A run has more than one when it waited long for a person."""
 
-    def __init__(self, services: Services, run_id: str) -> None:
+    def __init__(
+        self, services: Services, run_id: str, segment: int, earlier: dict[str, dict[str, Any]]
+    ) -> None:
         self._services = services
         self._run_id = run_id
-        self._steps = Steps(services, run_id)
+        self._waiting = Waiting(services, run_id, segment)
+        self._steps = Steps(services, run_id, self._waiting, earlier)
         self._facts: RunFacts | None = None
         self._head: dict[str, Any] | None = None
         self._verified: dict[str, Any] | None = None
 
     async def go(self) -> None:
-        """Work until the run has ended; how it ended is always written down."""
+        """Work until the run has ended or is parked; how it ended is always written down."""
         log = logger.bind(run_id=self._run_id)
         log.info("run.taken")
         try:
             outcome = await self._work()
+        except Park:
+            self._services.control.forget(self._run_id)
+            log.info("run.parked")
+            return
         except Cancelled:
             outcome = Outcome(status=RunStatus.CANCELLED, error_code="CANCELLED", error_message="Cancelled.")
             await self._keep_diff_so_far()
@@ -160,7 +178,7 @@ class RunWorkflow:
         profile = architect() if facts.role is AgentRole.ARCHITECT else coder()
         tools = [ToolSpec.model_validate(tool) for tool in surveyed["tools"]]
         loop = agent_loop(contract, tools, profile, facts.budget)
-        intents = Intents(self._services, facts, hands)
+        intents = Intents(self._services, facts, hands, self._waiting)
         intent = next(loop)
         turn = 0
         try:

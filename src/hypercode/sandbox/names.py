@@ -8,7 +8,8 @@ LABELS = {
     key: f"dev.hypercode.{key}"
     for key in ("kind", "owner", "run", "instance", "ttl", "digest", "recipe", "image", "ports", "program")
 }
-TTL_S = 24 * 3600
+TTL_S = 3 * 24 * 3600
+"""Longer than a run may wait for a person: its container waits with it."""
 _ID = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,79}$")
 
 

@@ -3,7 +3,8 @@
 RUN_EVENTS = "run_events"
 RUN_CONTROL = "run_control"
 RUN_ENDED = "run_ended"
-CHANNELS = (RUN_EVENTS, RUN_CONTROL, RUN_ENDED)
+RUN_DECIDED = "run_decided"
+CHANNELS = (RUN_EVENTS, RUN_CONTROL, RUN_ENDED, RUN_DECIDED)
 
 
 def redis_channel(channel: str) -> str:

@@ -6,6 +6,8 @@ from dbos import DBOSClient, DBOSPortableJSONSerializer, EnqueueOptions
 from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from hypercode.store.channels import RUN_DECIDED
+from hypercode.store.database import wake
 from hypercode.store.tables import RunRow
 
 # Bumped only when the order of a workflow's steps changes: recovery replays steps by position.
@@ -36,6 +38,14 @@ def _client(url: str) -> DBOSClient:
     )
 
 
+async def resume_run(session: AsyncSession, run: RunRow) -> None:
+    """What a run waits for has come: one that is parked goes on as its next segment. Its row is locked."""
+    if run.parked_at is not None:
+        run.parked_at, run.segment = None, run.segment + 1
+        await enqueue_run(session, run, segment=run.segment)
+    await wake(session, RUN_DECIDED, run.id)
+
+
 async def enqueue_run(session: AsyncSession, run: RunRow, *, segment: int = 0) -> None:
     await session.flush()
     connection = await session.connection()
@@ -48,6 +58,6 @@ async def enqueue_run(session: AsyncSession, run: RunRow, *, segment: int = 0) -
     }
 
     def enqueue(sync_connection: Connection) -> None:
-        client.enqueue_in_transaction(sync_connection, options, run.id)
+        client.enqueue_in_transaction(sync_connection, options, run.id, segment)
 
     await connection.run_sync(enqueue)

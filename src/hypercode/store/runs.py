@@ -13,6 +13,7 @@ from hypercode.domain.role import AgentRole
 from hypercode.domain.run import Run, RunStatus, WaitReason
 from hypercode.store.channels import RUN_CONTROL
 from hypercode.store.database import wake
+from hypercode.store.queue import resume_run
 from hypercode.store.tables import RunRow, TaskRow
 
 
@@ -59,6 +60,17 @@ async def create_run(  # noqa: PLR0913 - a run's columns, by name
 
 async def get_run(session: AsyncSession, run_id: str) -> RunRow:
     row = await session.get(RunRow, run_id)
+    if row is None:
+        raise NotFound(f"There is no run {run_id}.")
+    return row
+
+
+async def locked_run(session: AsyncSession, run_id: str) -> RunRow:
+    """The run, fresh and locked: parking it, and deciding what it waits for, are each done under this lock.
+
+    The lock lets rows that name the run be written, events among them: whoever holds both took this one first.
+    """
+    row = await session.get(RunRow, run_id, populate_existing=True, with_for_update={"key_share": True})
     if row is None:
         raise NotFound(f"There is no run {run_id}.")
     return row
@@ -128,6 +140,9 @@ async def request_cancel(session: AsyncSession, run_id: str) -> bool:
     ids = list(asked.scalars())
     for id_ in ids:
         await wake(session, RUN_CONTROL, id_)
+        run = await locked_run(session, id_)
+        if run.parked_at is not None:
+            await resume_run(session, run)
     return bool(ids)
 
 
@@ -156,6 +171,7 @@ def to_domain(row: RunRow) -> Run:
         workspace_id=row.workspace_id,
         proof=row.proof,
         verified=row.verified,
+        protected_paths=[str(path) for path in row.protected_paths or ()],
         cost_usd=row.cost_usd,
         tokens_in=row.tokens_in,
         tokens_out=row.tokens_out,

@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import secrets
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 from pydantic import BaseModel, ConfigDict
@@ -109,6 +110,14 @@ async def get_user(session: AsyncSession, user_id: str) -> UserRow:
     if row is None:
         raise NotFound(f"There is no user {user_id}.")
     return row
+
+
+async def names_of(session: AsyncSession, user_ids: Iterable[str | None]) -> dict[str, str]:
+    """The names of these people, by id."""
+    rows = await session.execute(
+        select(UserRow.id, UserRow.name).where(UserRow.id.in_(set(filter(None, user_ids))))
+    )
+    return {id_: name for id_, name in rows}
 
 
 async def find_user_by_email(session: AsyncSession, email: str) -> UserRow | None:

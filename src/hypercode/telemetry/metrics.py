@@ -34,6 +34,10 @@ STREAM_RESETS = Counter("hypercode_stream_resets", "Watchers that were too slow 
 RUNS = Gauge("hypercode_runs", "Runs that have not ended, by status.", ["role", "status"])
 RUNS_WAITING = Gauge("hypercode_runs_waiting", "Waiting runs, by what they wait for.", ["reason"])
 QUEUE_AGE_SECONDS = Gauge("hypercode_queue_age_seconds", "How long the oldest queued run waits.", ["role"])
+APPROVALS_PENDING = Gauge(
+    "hypercode_approvals_pending", "What waits for a person: approvals and questions.", ["kind"]
+)
+APPROVAL_AGE_SECONDS = Gauge("hypercode_approval_age_seconds", "How long the oldest of them waits.", ["kind"])
 PROCESS_UP = Gauge("hypercode_process_up", "Whether a relayed process answered this scrape.", ["process"])
 
 # worker
@@ -55,6 +59,9 @@ MODEL_CALL_SECONDS = Histogram(
 MODEL_WAITS = Counter("hypercode_model_waits", "Waits for a provider that was busy or away.", ["provider"])
 
 # worker and gateway
+APPROVALS_DECIDED = Counter(
+    "hypercode_approvals_decided", "Approvals that people gave or refused, or that expired.", ["state"]
+)
 EVENTS = Counter("hypercode_events", "Events that were appended to the log.", ["type"])
 EVENT_APPEND_SECONDS = Histogram(
     "hypercode_event_append_seconds", "Appending a step's events, without the commit.", buckets=QUICK

@@ -2,6 +2,7 @@
 
 import uuid
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
@@ -25,6 +26,7 @@ from hypercode.tools.limits import CallLimits
 from hypercode.tools.mcp_app import HOST, create_mcp_app
 from hypercode.tools.platform import create_platform_app
 from hypercode.tools.platform_work import PlatformWork
+from hypercode.tools.questions import Questions
 from hypercode.tools.registry import Registry
 from hypercode.tools.shell import SHELL_TOOLS
 from hypercode.tools.tests import TEST_TOOLS
@@ -42,10 +44,11 @@ class ToolsApps:
 
 @dataclass(frozen=True)
 class CallRules:
-    """What every call is held to: who may make it, and how often."""
+    """What every call is held to: who may make it, how often, and how long a person's word on it is waited for."""
 
     policy: Policy = BUILT_IN
     limits: CallLimits = field(default_factory=CallLimits)
+    approval_life: timedelta = timedelta(hours=24)
 
 
 def create_app(
@@ -74,12 +77,14 @@ def create_dispatcher(
     database: Database, sandboxes: Sandboxes, registry: Registry, rules: CallRules, owner: str
 ) -> Dispatcher:
     """The one way to these tools, with its ledger; ``owner`` names the process there."""
-    return Dispatcher(registry, rules.policy, Ledger(database, owner), sandboxes)
+    return Dispatcher(registry, rules.policy, Ledger(database, owner), sandboxes, rules.approval_life)
 
 
 def all_tools(database: Database, keys: PlatformKeys, settings: Settings | None = None) -> Registry:
     """Every tool that there is; policy says who sees which."""
-    deployments = Deployments(database, settings or Settings())
+    settings = settings or Settings()
+    deployments = Deployments(database, settings)
+    questions = Questions(database, timedelta(seconds=settings.approvals.expires_s))
     delegation = Delegation(database, keys.grant_public_hex)
     return Registry(
         [
@@ -90,6 +95,7 @@ def all_tools(database: Database, keys: PlatformKeys, settings: Settings | None 
             *CONTAINER_TOOLS,
             *deployments.tools(),
             *delegation.tools(),
+            *questions.tools(),
         ]
     )
 

@@ -2,7 +2,8 @@
 
 import re
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 
 import anyio
@@ -14,7 +15,6 @@ from hypercode.domain.grant import Grant
 from hypercode.domain.ids import new_id
 from hypercode.domain.tool_call import ToolCall
 from hypercode.mcp_protocol.caps import storable
-from hypercode.mcp_protocol.codes import PendingApproval
 from hypercode.mcp_protocol.schemas import Arguments, arguments_sha256, parse_arguments
 from hypercode.policy.decide import Allow, Ask, Deny, decide, never
 from hypercode.policy.rules import Policy
@@ -27,6 +27,7 @@ from hypercode.telemetry.metrics import (
     TOOL_DECISIONS,
     begin_at_zero,
 )
+from hypercode.tools.approvals import asked_call
 from hypercode.tools.ledger import Intention, Ledger, Started
 from hypercode.tools.registry import Registry, Report, Tool, ToolContext
 from hypercode.tools.result import CallResult, failure, success
@@ -48,11 +49,12 @@ class CallRequest:
 
 @dataclass(frozen=True)
 class _Judgement:
-    """What schema and policy say of a call; ``refusal`` is why it will not run."""
+    """What schema and policy say of a call; ``refusal`` is why it will not run, ``asks`` why a person is asked."""
 
     decision: dict[str, Any]
     arguments: Arguments | None
     refusal: HyperCodeError | None
+    asks: Ask | None = None
 
 
 class Dispatcher:
@@ -64,12 +66,14 @@ class Dispatcher:
         policy: Policy,
         ledger: Ledger,
         sandboxes: Sandboxes,
+        approval_life: timedelta = timedelta(hours=24),
     ) -> None:
         self._registry = registry
         self._policy = policy
         self._policy_sha256 = policy.sha256
         self._ledger = ledger
         self._sandboxes = sandboxes
+        self._approval_life = approval_life
         begin_at_zero(TOOL_DECISIONS, [tool.name for tool in registry], ["allow", "deny", "ask", "refuse"])
 
     def visible(self, grant: Grant) -> list[types.Tool]:
@@ -112,7 +116,7 @@ class Dispatcher:
         tool = self._registry.get(request.tool)
         judgement = self._judge(grant, request, tool)
         TOOL_DECISIONS.labels(tool.name if tool else "unknown", judgement.decision["effect"]).inc()
-        begun = await self._ledger.begin(grant, _intention(grant, request, tool, judgement))
+        begun = await self._ledger.begin(grant, self._intention(grant, request, tool, judgement))
         if isinstance(begun, CallResult) or tool is None or judgement.arguments is None:
             return begun if isinstance(begun, CallResult) else failure(NotFound("there is no such tool"))
         context = ToolContext(grant, self._sandboxes, begun.sandbox_id, request.report)
@@ -124,15 +128,32 @@ class Dispatcher:
             missing = NotFound(f"there is no tool {request.tool[:64]!r}", hint="See tools/list.")
             return _Judgement({"effect": "refuse", "rule": "schema"}, None, missing)
         if denied := never(tool.name, grant, self._policy):
-            return _Judgement(self._written(denied), None, _refusal(denied))
+            return _Judgement(self._written(denied), None, _denied(denied))
         try:
             arguments = parse_arguments(tool.arguments, request.arguments)
         except HyperCodeError as error:
             return _Judgement({"effect": "refuse", "rule": "schema"}, None, error)
         verdict = decide(ToolCall(tool.name, arguments.touched()), grant, self._policy)
+        if isinstance(verdict, Deny):
+            return _Judgement(self._written(verdict), arguments, _denied(verdict))
         return _Judgement(
-            self._written(verdict), arguments, None if isinstance(verdict, Allow) else _refusal(verdict)
+            self._written(verdict), arguments, None, asks=verdict if isinstance(verdict, Ask) else None
         )
+
+    def _intention(
+        self, grant: Grant, request: CallRequest, tool: Tool[Any] | None, judgement: _Judgement
+    ) -> Intention:
+        intention = _intention(grant, request, tool, judgement)
+        if judgement.asks is None or judgement.arguments is None:
+            return intention
+        try:
+            asks = asked_call(
+                grant, intention.audited, request.key, judgement.arguments, judgement.asks,
+                policy_sha256=self._policy_sha256, life=self._approval_life,
+            )  # fmt: skip
+        except HyperCodeError as error:
+            return replace(intention, refusal=error)
+        return replace(intention, asks=asks)
 
     def _written(self, verdict: Allow | Ask | Deny) -> dict[str, Any]:
         return {"effect": verdict.effect, "rule": verdict.rule, "policy": self._policy_sha256}
@@ -177,10 +198,5 @@ def _intention(
     )
 
 
-def _refusal(verdict: Ask | Deny) -> HyperCodeError:
-    if isinstance(verdict, Ask):
-        return PendingApproval(
-            f"{verdict.reason} (rule {verdict.rule})",
-            hint="It can't be approved from here yet: leave this path alone and say so in your summary.",
-        )
+def _denied(verdict: Deny) -> HyperCodeError:
     return PolicyDenied(f"{verdict.reason} (rule {verdict.rule})")

@@ -12,11 +12,13 @@ from hypercode.domain.errors import Conflict, HyperCodeError, Unauthenticated
 from hypercode.domain.grant import Grant
 from hypercode.domain.run import RunStatus
 from hypercode.mcp_protocol.codes import Uncertain
+from hypercode.store.approvals import AskedCall
 from hypercode.store.audit import AuditedCall, append_audit
 from hypercode.store.database import DATABASE_AWAY, Database
 from hypercode.store.journal import DONE, RUNNING, claim_key, read_key, reclaim_key
 from hypercode.store.ledger import end_call, take_call
 from hypercode.store.tables import JournalRow, RunRow
+from hypercode.tools.approvals import ask, told
 from hypercode.tools.result import CallResult, failure
 
 WRITE_TIMEOUT_S = 20.0
@@ -24,13 +26,17 @@ WRITE_TIMEOUT_S = 20.0
 
 @dataclass(frozen=True)
 class Intention:
-    """A call that was decided: what audit says of it, its key, and why it will not run, if so."""
+    """A call that was decided: what audit says of it, its key, and why it will not run, if so.
+
+    ``asks`` is what a person is asked where a rule wants it; their approval lets the call run.
+    """
 
     audited: AuditedCall
     key: str | None
     decision: dict[str, Any]
     refusal: HyperCodeError | None
     repeatable: bool
+    asks: AskedCall | None = None
 
 
 @dataclass(frozen=True)
@@ -52,7 +58,7 @@ class Ledger:
 
     async def begin(self, grant: Grant, intention: Intention) -> Started | CallResult:
         """Write a call down and say whether to run it, or return what it came to before."""
-        if intention.refusal is None:
+        if intention.refusal is None and intention.asks is None:
             decision = {**intention.decision, "owner": self._owner}
             async with self._database.single_statements() as connection:
                 taken = await take_call(connection, grant, intention.audited, intention.key, decision)
@@ -65,7 +71,7 @@ class Ledger:
         async with self._database.transaction() as session:
             run = await _checked_run(session, grant)
             earlier = await self._claim(session, intention)
-            begun = await self._decide(session, intention, earlier, run.sandbox_id)
+            begun = await self._decide(session, intention, earlier, run)
         if begun is not None:
             return begun
         return await self._attach(intention)
@@ -118,7 +124,7 @@ class Ledger:
         return earlier
 
     async def _decide(
-        self, session: AsyncSession, intention: Intention, earlier: JournalRow | None, sandbox_id: str | None
+        self, session: AsyncSession, intention: Intention, earlier: JournalRow | None, run: RunRow
     ) -> Started | CallResult | None:
         """None means: the same call is going on in this process."""
         audited = intention.audited
@@ -132,10 +138,15 @@ class Ledger:
             reclaim_key(earlier, self._owner)
             # The first attempt keeps its own pair of audit rows.
             audited = replace(audited, call_id=f"{audited.call_id}~{secrets.token_hex(4)}")
-        await append_audit(session, audited, "decision", {**intention.decision, "owner": self._owner})
-        if intention.refusal is None:
-            return self._running(Started(audited, intention.key, sandbox_id))
-        result = failure(intention.refusal)
+        permit, refusal = None, intention.refusal
+        if intention.asks is not None:
+            permit = await ask(session, run, intention.asks)
+            refusal = permit if isinstance(permit, HyperCodeError) else None
+        decision = intention.decision if permit is None else {**intention.decision, **told(permit)}
+        await append_audit(session, audited, "decision", {**decision, "owner": self._owner})
+        if refusal is None:
+            return self._running(Started(audited, intention.key, run.sandbox_id))
+        result = failure(refusal)
         outcome = {"outcome": result.code, "owner": self._owner}
         await end_call(await session.connection(), audited, intention.key, outcome, result.stored())
         return result

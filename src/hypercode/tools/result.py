@@ -58,4 +58,6 @@ def failure(error: HyperCodeError) -> CallResult:
     """Wrap an error: code, message, hint and whether a retry makes sense; never a traceback."""
     said = tool_error(error)
     text = f"{said.code}: {said.message}" + (f"\n{said.hint}" if said.hint else "")
-    return CallResult(False, storable(said.model_dump()), cap_text(storable(text), DEFAULT_CAP)[0])
+    return CallResult(
+        False, storable(said.model_dump(exclude_none=True)), cap_text(storable(text), DEFAULT_CAP)[0]
+    )
