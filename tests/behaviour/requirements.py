@@ -113,4 +113,26 @@ REQUIREMENTS = {
         "A person stops a run in the page: its long command ends, and the diff so far is kept.",
         "architecture.md, Contracts",
     ),
+    "web:approval": Requirement(
+        "A person sees the exact call that a run waits for, approves it while the worker is dead, and it happens once; "
+        "they answer a question and refuse with a note.",
+        "issue:#4, web.md",
+    ),
+    "approval:durable": Requirement(
+        "A run that waits for approvals is parked and goes on after them, over kill -9 of worker, tools and gateway and "
+        "with no worker alive; each effect happens once.",
+        "issue:#4, runs.md promises 6 and 8",
+    ),
+    "approval:denied": Requirement(
+        "A refusal with its note, and a question that nobody decided in time, are told to the agent as POLICY_DENIED.",
+        "issue:#4",
+    ),
+    "approval:cancel": Requirement(
+        "A run that is parked can be stopped: it ends, keeps its diff, and its containers are removed.",
+        "issue:#4",
+    ),
+    "question:answered": Requirement(
+        "An agent asks a person; the run waits, over a kill of its worker, and the answer is the tool's result.",
+        "issue:#4",
+    ),
 }

@@ -135,7 +135,7 @@ def sign_in_and_out(other: Window, admin: Account, task: str) -> None:
 @pytest.mark.requirement("web:csp")
 def test_every_page_under_a_strict_policy(live: Window) -> None:
     for number, path in enumerate(
-        ("/", "/tasks", "/projects", "/settings", "/task", "/task?id=tsk_none", "/login")
+        ("/", "/tasks", "/approvals", "/projects", "/settings", "/task", "/task?id=tsk_none", "/login")
     ):
         answer = live.page.goto(live.url + path)
         assert answer is not None
@@ -258,3 +258,70 @@ def test_a_person_stops_a_long_command(live: Window, project: MakeProject) -> No
     expect(open_tab(page, "Diff")).to_contain_text("kept.txt")
     live.picture("41-stopped")
     assert live.api(f"/runs/{task['run_id']}")["status"] == "cancelled"
+
+
+@pytest.mark.requirement("web:approval")
+def test_a_person_approves_what_a_run_waits_for(
+    live: Window, platform: Platform, project: MakeProject
+) -> None:
+    path, content = ".github/workflows/ci.yml", "on: push\n# <b>not bold</b> \u202e\n" + "# line\n" * 60
+    write = {"tool": "fs_write", "arguments": {"path": path, "content": content, "create_dirs": True}}
+    question = {"question": "Which <i>colour</i>?", "options": ["red", "blue"]}
+    turns: list[dict[str, Any]] = [
+        {"say": "Write the workflow.", "calls": [write]},
+        shell("Mark.", "echo after >> marks.txt"),
+        {"say": "Ask.", "calls": [{"tool": "ask_user", "arguments": question}]},
+        {"say": "Write another.", "calls": [{**write, "arguments": {**write["arguments"], "path": ".env"}}]},
+        {"say": "Done."},
+    ]
+    task = start(live, project("inventory"), "Add a workflow.", turns)
+    page, log = live.page, live.page.get_by_role("log")
+    card = page.get_by_role("region", name="The agent asks to change a file")
+    expect(card).to_contain_text("coder.asks_for_protected_paths", timeout=RUN_MS)
+    expect(card).to_contain_text("# <b>not bold</b> \\u202e")
+    expect(page.get_by_role("main")).to_contain_text("Waiting for your approval")
+    live.picture("50-approval")
+    page.get_by_role("link", name=re.compile("Approvals")).click()
+    expect(page.get_by_role("link", name="Approvals (1 thing to decide)")).to_be_visible()
+    expect(card).to_contain_text(path)
+    live.picture("51-approvals")
+    page.get_by_role("link", name="this run").click()
+
+    (worker,) = platform.child_pids("worker")
+    os.kill(worker, signal.SIGKILL)
+    approve = card.get_by_role("button", name="Approve once")
+    approve.focus()
+    page.keyboard.press("Enter")
+    expect(log).to_contain_text("Approved once by Ada Byron")
+    expect(card).to_have_count(0)
+
+    asks = page.get_by_role("region", name="The agent asks you")
+    expect(asks).to_contain_text("Which <i>colour</i>?", timeout=RUN_MS)
+    live.picture("52-question")
+    asks.get_by_label("blue").check()
+    asks.get_by_role("button", name="Answer").click()
+    expect(log).to_contain_text("Answered by Ada Byron")
+
+    expect(card).to_contain_text(".env", timeout=RUN_MS)
+    card.get_by_role("button", name="Deny").click()
+    card.get_by_label("A word to the agent").fill("No secrets in files.")
+    live.picture("53-deny")
+    card.get_by_role("button", name="Deny").click()
+    expect(log).to_contain_text("Refused by Ada Byron")
+    expect(log).to_contain_text("Finished", timeout=RUN_MS)
+
+    changed = open_tab(page, "Diff")
+    expect(changed).to_contain_text("1 protected file to look at")
+    live.picture("54-protected")
+    events = live.events(task["run_id"])
+    done = [event["payload"] for event in events if event["type"] == "tool_call.completed"]
+    assert [(call["tool"], call["code"]) for call in done] == [
+        ("fs_write", "OK"), ("sh_exec", "OK"), ("ask_user", "OK"), ("fs_write", "POLICY_DENIED"),
+    ]  # fmt: skip
+    assert "blue" in done[2]["result"]
+    assert "No secrets in files." in done[3]["result"]
+    assert events[-1]["payload"]["protected_paths"] == [path]
+    live.goto("/approvals")
+    expect(page.get_by_text("Nothing waits for you")).to_be_visible()
+    expect(page.get_by_role("region", name="Decided")).to_contain_text("Approved once by Ada Byron")
+    live.picture("55-decided")

@@ -41,6 +41,7 @@ def finished() -> RunFinished:
         verified=True,
         attestation=None,
         diff=None,
+        protected_paths=[],
         tests=TestCounts(passed=1, failed=0),
         cost=0,
         tokens_in=0,

@@ -14,7 +14,7 @@ def cursor_of(at: datetime, id_: str) -> str:
 
 def read_cursor(cursor: str | None) -> tuple[datetime, str] | None:
     """Where to go on; raises InvalidArgument for what is not one of ours."""
-    if cursor is None:
+    if not cursor:
         return None
     try:
         at, _, id_ = base64.urlsafe_b64decode(cursor.encode()).decode().partition(" ")

@@ -10,6 +10,7 @@ import { ThemeButton } from "./theme-switch";
 const PLACES: { href: string; label: string; icon: IconName; also?: string }[] = [
   { href: "/", label: "New task", icon: "compose" },
   { href: "/tasks", label: "Tasks", icon: "list", also: "/task" },
+  { href: "/approvals", label: "Approvals", icon: "shield" },
   { href: "/projects", label: "Projects", icon: "folder" },
   { href: "/settings", label: "Settings", icon: "gear" },
 ];
@@ -26,7 +27,7 @@ export function Brand() {
   );
 }
 
-function Places() {
+function Places({ badges }: { badges: Badges }) {
   const path = usePathname();
   return (
     <nav aria-label="Main" className="order-3 -mx-1 flex w-full gap-0.5 overflow-x-auto sm:order-none sm:w-auto">
@@ -37,10 +38,11 @@ function Places() {
             key={place.href}
             href={place.href}
             aria-current={here ? "page" : undefined}
-            className={`inline-flex min-h-9 flex-1 items-center justify-center gap-2 rounded-lg px-2.5 text-sm font-medium whitespace-nowrap sm:flex-none sm:px-3 ${here ? "bg-accent-soft text-accent" : "text-muted hover:bg-sunken hover:text-fg"}`}
+            className={`inline-flex min-h-9 flex-1 items-center justify-center gap-1.5 rounded-lg px-1.5 text-sm min-[26rem]:px-2.5 sm:gap-2 font-medium whitespace-nowrap sm:flex-none sm:px-3 ${here ? "bg-accent-soft text-accent" : "text-muted hover:bg-sunken hover:text-fg"}`}
           >
             <Icon name={place.icon} className="hidden min-[26rem]:block" />
             {place.label}
+            {badges[place.href]}
           </Link>
         );
       })}
@@ -48,8 +50,11 @@ function Places() {
   );
 }
 
+/** What stands beside the name of a place, by its address. */
+type Badges = Partial<Record<string, ReactNode>>;
+
 /** The frame of every page behind the sign-in: where you are, where you can go, and nothing else. */
-export function Shell({ account, children }: { account: ReactNode; children: ReactNode }) {
+export function Shell({ account, badges = {}, children }: { account: ReactNode; badges?: Badges; children: ReactNode }) {
   return (
     <>
       <a href="#content" className="sr-only z-50 rounded-lg bg-card px-4 py-2 text-accent focus:not-sr-only focus:fixed focus:top-2 focus:left-2">
@@ -60,7 +65,7 @@ export function Shell({ account, children }: { account: ReactNode; children: Rea
           <Link href="/" className="flex min-h-9 items-center rounded-lg">
             <Brand />
           </Link>
-          <Places />
+          <Places badges={badges} />
           <div className="ml-auto flex items-center gap-0.5">
             <button
               type="button"

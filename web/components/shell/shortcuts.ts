@@ -8,6 +8,7 @@ export interface Shortcut {
 export const SHORTCUTS: Shortcut[] = [
   { keys: ["g", "h"], words: "New task", href: "/" },
   { keys: ["g", "t"], words: "All tasks", href: "/tasks" },
+  { keys: ["g", "a"], words: "Approvals", href: "/approvals" },
   { keys: ["g", "p"], words: "Projects", href: "/projects" },
   { keys: ["g", "s"], words: "Settings", href: "/settings" },
   { keys: ["?"], words: "Show this help" },

@@ -1,6 +1,6 @@
 /** One function for each call of the API. */
 import { client, dataOf, setCsrfToken } from "./client";
-import type { EventPage, NewProject, NewTask, RunStatus } from "./types";
+import type { ApprovalState, Decision, EventPage, NewProject, NewTask, QuestionState, RunStatus } from "./types";
 
 export const setupNeeded = () => dataOf(client.GET("/api/v1/setup"));
 
@@ -33,6 +33,20 @@ export const createTask = (body: NewTask, idempotencyKey: string) =>
 export const getTask = (id: string) => dataOf(client.GET("/api/v1/tasks/{task_id}", { params: { path: { task_id: id } } }));
 
 export const cancelRun = (id: string) => dataOf(client.POST("/api/v1/runs/{run_id}/cancel", { params: { path: { run_id: id } } }));
+
+export const listApprovals = (query: { state?: ApprovalState; cursor?: string; limit?: number }) =>
+  dataOf(client.GET("/api/v1/approvals", { params: { query } }));
+
+export const decideApproval = (id: string, body: Decision) =>
+  dataOf(client.POST("/api/v1/approvals/{approval_id}/decision", { params: { path: { approval_id: id } }, body }));
+
+export const withdrawApproval = (id: string) =>
+  dataOf(client.POST("/api/v1/approvals/{approval_id}/withdrawal", { params: { path: { approval_id: id } } }));
+
+export const listQuestions = (query: { state?: QuestionState; limit?: number }) => dataOf(client.GET("/api/v1/questions", { params: { query } }));
+
+export const answerQuestion = (id: string, answer: string) =>
+  dataOf(client.POST("/api/v1/questions/{question_id}/answer", { params: { path: { question_id: id } }, body: { answer } }));
 
 /** The most that the server gives at once. */
 const PAGE = 1000;

@@ -3,6 +3,7 @@
 import { useMemo } from "react";
 import { DownloadLink } from "@/components/ui/button";
 import { EmptyState, SkeletonRows } from "@/components/ui/card";
+import { Notice } from "@/components/ui/chip";
 import { ErrorCard } from "@/components/ui/error-card";
 import type { Payloads } from "@/lib/api/events";
 import { artifactUrl } from "@/lib/api/endpoints";
@@ -12,7 +13,7 @@ import { useArtifactText } from "../use-task";
 import { DiffFileView } from "./diff-file";
 
 /** What changed between base and head. */
-export function DiffTab({ diff, finished }: { diff: Payloads["diff.exported"] | null; finished: boolean }) {
+export function DiffTab({ diff, finished, protectedPaths }: { diff: Payloads["diff.exported"] | null; finished: boolean; protectedPaths: readonly string[] }) {
   const text = useArtifactText(diff?.artifact_id ?? null);
   const files = useMemo(() => parseDiff(text.data ?? ""), [text.data]);
   if (!diff) {
@@ -29,6 +30,18 @@ export function DiffTab({ diff, finished }: { diff: Payloads["diff.exported"] | 
         </p>
         <DownloadLink href={artifactUrl(diff.artifact_id)}>Download</DownloadLink>
       </div>
+      {protectedPaths.length > 0 && (
+        <Notice tone="warn" title={`${plural(protectedPaths.length, "protected file")} to look at before you take this over`}>
+          <ul className="mt-1 flex flex-col gap-0.5">
+            {protectedPaths.map((path) => (
+              <li key={path} className="font-mono text-xs break-all">
+                {path}
+              </li>
+            ))}
+          </ul>
+          <p className="mt-1 text-muted">They can run code or hold secrets where the diff is applied. HyperCode applies them only when a person says so.</p>
+        </Notice>
+      )}
       {files.map((file) => (
         <DiffFileView key={file.path} file={file} />
       ))}

@@ -11,6 +11,7 @@ import { AttestationTab } from "./attestation-tab";
 import { ConnectionBanner } from "./connection-banner";
 import { DiffTab } from "./diff-tab";
 import { FilesTab } from "./files-tab";
+import { PendingAsks } from "./pending-asks";
 import { PlanList } from "./plan-list";
 import { ResultCard } from "./result-card";
 import { RunHeader } from "./run-header";
@@ -41,7 +42,7 @@ export function RunDetails({ detail, run }: { detail: TaskDetail; run: Run }) {
   );
   const verdict = view.verdict;
   const results: Tab<TabId>[] = [
-    { id: "diff", label: "Diff", icon: "file", count: view.diff?.files, panel: <DiffTab diff={view.diff} finished={view.finished !== null} /> },
+    { id: "diff", label: "Diff", icon: "file", count: view.diff?.files, panel: <DiffTab diff={view.diff} finished={view.finished !== null} protectedPaths={view.finished?.protected_paths ?? []} /> },
     { id: "tests", label: "Tests", icon: "flask", count: verdict ? verdict.head_passed + verdict.head_failed : null, panel: <TestsTab verdict={verdict} checks={view.checks} /> },
     { id: "attestation", label: "Attestation", icon: "shield", count: verdict?.findings.length || null, panel: <AttestationTab verdict={verdict} words={view.verdictWords} artifactId={view.attestationId} finished={view.finished !== null} /> },
     { id: "files", label: "Files", icon: "folder", panel: <FilesTab runId={run.id} marker={`${view.diff?.artifact_id} ${view.attestationId} ${view.finished?.status}`} /> },
@@ -55,6 +56,7 @@ export function RunDetails({ detail, run }: { detail: TaskDetail; run: Run }) {
         <ConnectionBanner connection={stream.connection} lostAt={stream.lostAt} />
       </div>
       {stream.error && <ErrorCard what="The live events could not be read." error={stream.error} onRetry={() => window.location.reload()} />}
+      <PendingAsks asks={view.asks} />
       <ResultCard view={view} require={detail.task.require} />
       {wide ? (
         <div className="grid grid-cols-[minmax(0,5fr)_minmax(0,6fr)] items-start gap-6">

@@ -1,9 +1,9 @@
 import { TONE_TEXT, type Tone } from "@/components/ui/chip";
 import { Icon, type IconName } from "@/components/ui/icon";
-import { formatCompact, formatCost, formatDuration } from "@/lib/format/format";
+import { formatCompact, formatCost, formatDuration, formatTime } from "@/lib/format/format";
 import { briefArguments } from "../model/arguments";
 import { blocksOf, clipped } from "../model/prose";
-import type { CallRow, NoteRow, PhasesRow, Row, TurnRow } from "../model/rows";
+import type { AskRow, CallRow, NoteRow, PhasesRow, Row, TurnRow } from "../model/rows";
 import { toolWords } from "../model/run-view";
 import { Prose } from "./prose";
 
@@ -26,6 +26,7 @@ export function TimelineRow(props: RowProps<Row>) {
   const { row, open, onToggle } = props;
   if (row.kind === "turn") return <Turn row={row} open={open} onToggle={onToggle} />;
   if (row.kind === "call") return <Call row={row} open={open} onToggle={onToggle} />;
+  if (row.kind === "ask") return <Ask row={row} open={open} onToggle={onToggle} />;
   if (row.kind === "phases") return <Phases row={row} open={open} onToggle={onToggle} />;
   return <Note row={row} />;
 }
@@ -38,6 +39,25 @@ function Note({ row }: { row: NoteRow }) {
         <p className={row.tone === "err" ? "font-medium text-err" : ""}>{row.title}</p>
         {row.detail && <p className="text-[0.8125rem] break-words whitespace-pre-wrap text-muted">{row.detail}</p>}
       </div>
+    </div>
+  );
+}
+
+function Ask({ row, open, onToggle }: RowProps<AskRow>) {
+  return (
+    <div className="px-2 py-0.5 text-sm">
+      <button type="button" aria-expanded={open} onClick={onToggle} className="flex min-h-8 w-full items-center gap-2 rounded-lg px-2 py-1 text-left hover:bg-sunken">
+        <Icon name="chevron" className={`text-muted ${open ? "rotate-90" : ""}`} />
+        <Icon name={row.icon} className={TONE_TEXT[row.tone]} />
+        <span className="shrink-0 font-medium">{row.title}</span>
+        <span className="min-w-0 flex-1 truncate font-mono text-xs text-muted">{row.text}</span>
+      </button>
+      {row.detail && <p className="ml-9 pr-2 text-[0.8125rem] break-words whitespace-pre-wrap text-muted">{row.detail}</p>}
+      {open && (
+        <div className="mt-1 mb-2 ml-9 pr-2">
+          <Block label={`Asked ${formatTime(row.at)}`} text={row.text} />
+        </div>
+      )}
     </div>
   );
 }

@@ -1,5 +1,5 @@
 /** The timeline's rows: events folded so that a person can follow them. Errors are never folded away. */
-import type { EventOf, RunEvent, Verdict } from "@/lib/api/events";
+import type { EventOf, Payloads, RunEvent, Verdict } from "@/lib/api/events";
 import type { Tone } from "@/components/ui/chip";
 import type { IconName } from "@/components/ui/icon";
 import { formatDuration, plural, sentence } from "@/lib/format/format";
@@ -50,7 +50,18 @@ export interface CallRow extends RowBase {
   durationMs: number | null;
 }
 
-export type Row = NoteRow | PhasesRow | TurnRow | CallRow;
+/** What was asked of a person, and what they said. */
+export interface AskRow extends RowBase {
+  kind: "ask";
+  icon: IconName;
+  tone: Tone;
+  title: string;
+  /** The exact call, or the question. */
+  text: string;
+  detail: string;
+}
+
+export type Row = NoteRow | PhasesRow | TurnRow | CallRow | AskRow;
 
 /** What a batch grows; changed in place by addRows, made anew for every batch by its caller. */
 export interface RowsDraft {
@@ -62,6 +73,7 @@ export interface RowsDraft {
 export function addRows(draft: RowsDraft, event: RunEvent): void {
   if (event.type === "run.finished") endCalls(draft);
   if (event.type.startsWith("tool_call.")) return addCall(draft, event);
+  if (event.type.startsWith("approval.") || event.type.startsWith("question.")) return addAskRow(draft, event);
   if (event.type === "environment.phase_changed" || event.type === "verification.phase_changed") return addPhase(draft, event);
   if (event.type === "turn.completed") {
     const turn = event.payload;
@@ -87,6 +99,48 @@ export function addRows(draft: RowsDraft, event: RunEvent): void {
 /** A call that the end of the run cut off runs no more. */
 function endCalls(draft: RowsDraft): void {
   draft.rows = draft.rows.map((row) => (row.kind === "call" && row.state === "running" ? { ...row, state: "stopped", progress: "" } : row));
+}
+
+function addAskRow(draft: RowsDraft, event: RunEvent): void {
+  const base = { kind: "ask" as const, key: event.seq, at: event.at };
+  switch (event.type) {
+    case "approval.requested": {
+      const { approval_id, preview, rule } = event.payload;
+      draft.callRows[`ask:${approval_id}`] = draft.rows.length;
+      draft.rows.push({ ...base, icon: "shield", tone: "warn", title: "Asks for your approval", text: preview.text, detail: `Rule ${rule}` });
+      return;
+    }
+    case "question.asked": {
+      const { question_id, question } = event.payload;
+      draft.callRows[`ask:${question_id}`] = draft.rows.length;
+      draft.rows.push({ ...base, icon: "help", tone: "warn", title: "Asks you", text: question, detail: "" });
+      return;
+    }
+    case "approval.decided":
+      return changeAsk(draft, event.payload.approval_id, decisionLook(event.payload));
+    case "question.answered": {
+      const { question_id, state, answer, by } = event.payload;
+      const answered = state === "answered";
+      return changeAsk(draft, question_id, { icon: answered ? "check" : "clock", tone: answered ? "ok" : "neutral", title: answered ? `Answered by ${by}` : "Nobody answered in time", detail: answer ?? "" });
+    }
+    default:
+  }
+}
+
+function changeAsk(draft: RowsDraft, id: string, change: Partial<AskRow>): void {
+  const index = draft.callRows[`ask:${id}`];
+  const row = index === undefined ? undefined : draft.rows[index];
+  if (index === undefined || row?.kind !== "ask") return;
+  draft.rows[index] = { ...row, ...change };
+}
+
+const REACH = { once: "once", task: "for this task", rule: "as a rule" } as const;
+
+function decisionLook(decided: Payloads["approval.decided"]): Pick<AskRow, "icon" | "tone" | "title" | "detail"> {
+  const { state, scope, by, note } = decided;
+  if (state === "approved") return { icon: "check", tone: "ok", title: `Approved ${REACH[scope ?? "once"]} by ${by}`, detail: note };
+  if (state === "denied") return { icon: "xCircle", tone: "neutral", title: `Refused by ${by}`, detail: note };
+  return { icon: "clock", tone: "neutral", title: "Nobody approved it in time", detail: note };
 }
 
 function addPhase(draft: RowsDraft, event: EventOf<"environment.phase_changed" | "verification.phase_changed">): void {
@@ -160,7 +214,8 @@ function noteOf(event: RunEvent): Note | null {
     case "run.started":
       return { icon: "git", tone: "neutral", title: `Started from commit ${event.payload.base_commit.slice(0, 10)}`, detail: event.payload.base_note };
     case "run.status_changed":
-      return event.payload.status === "waiting" ? { icon: "pause", tone: "warn", title: "Waiting", detail: event.payload.detail } : null;
+      // What a person is asked has a row of its own.
+      return event.payload.status === "waiting" && event.payload.wait_reason === "children" ? { icon: "pause", tone: "warn", title: "Waiting", detail: event.payload.detail } : null;
     case "notice.raised": {
       const { level, message, hint } = event.payload;
       return { icon: level === "info" ? "info" : "alert", tone: NOTICE_TONE[level], title: message, detail: hint };

@@ -60,6 +60,23 @@ describe("reduceRun", () => {
     expect(view.planProgress.one).toEqual({ status: "merged", childRunId: "run_2", detail: "" });
   });
 
+  it("keeps what waits for a person until somebody has spoken, and says who did", () => {
+    const touched = { paths: [], argv: ["rm"], image: null, hosts: [], ref: null, secrets: [], size: null };
+    const ask = event("approval.requested", { approval_id: "apr_1", call_id: "c", tool: "sh_exec", preview: { kind: "command", text: "rm x" }, rule: "r", reason: "", touched, expires_at: "2026-01-02T00:00:00Z" });
+    const question = event("question.asked", { question_id: "qst_1", question: "Which?", options: [], expires_at: "2026-01-02T00:00:00Z" });
+    const waiting = reduceRun(EMPTY_VIEW, [ask, question]);
+    expect(waiting.asks).toEqual([ask, question]);
+    const said = reduceRun(waiting, [
+      event("approval.decided", { approval_id: "apr_1", call_id: "c", state: "approved", scope: "task", by: "Ada", note: "ok" }),
+      event("question.answered", { question_id: "qst_1", state: "expired", answer: null, by: null }),
+    ]);
+    expect(said.asks).toEqual([]);
+    expect(said.rows.map((row) => row.kind === "ask" && [row.title, row.text, row.detail])).toEqual([
+      ["Approved for this task by Ada", "rm x", "ok"],
+      ["Nobody answered in time", "Which?", ""],
+    ]);
+  });
+
   it("folds ten thousand events fast enough to open an old run", () => {
     const events: RunEvent[] = [];
     for (let index = 0; index < 5_000; index += 1) events.push(asked(`c${index}`), answered(`c${index}`, true));

@@ -1,6 +1,7 @@
 /** The one reducer: a run's events folded into what the page shows. Pure. */
 import type { EventOf, Payloads, PlanItemStatus, RunEvent, Verdict } from "@/lib/api/events";
 import type { AgentRole, RunStatus, WaitReason } from "@/lib/api/types";
+import { addAsk, type Ask } from "./asks";
 import { addRows, type Row } from "./rows";
 
 export interface PlanProgress {
@@ -30,6 +31,8 @@ export interface RunView {
   verdictWords: string;
   attestationId: string | null;
   finished: Payloads["run.finished"] | null;
+  /** What the run asks a person right now, oldest first. */
+  asks: readonly Ask[];
   errors: number;
   rows: readonly Row[];
   /** Index in rows by call id, so that a result finds its request. */
@@ -56,6 +59,7 @@ export const EMPTY_VIEW: RunView = {
   verdictWords: "",
   attestationId: null,
   finished: null,
+  asks: [],
   errors: 0,
   rows: [],
   callRows: {},
@@ -69,6 +73,7 @@ export function reduceRun(view: RunView, events: readonly RunEvent[]): RunView {
   const rows = { rows: [...view.rows], callRows: { ...view.callRows }, errors: view.errors };
   for (const event of events) {
     Object.assign(next, changeOf(next, event));
+    next.asks = addAsk(next.asks, event);
     addRows(rows, event);
   }
   return { ...next, ...rows };
@@ -156,6 +161,7 @@ const TOOL_WORDS: Record<string, string> = {
   plan_submit: "Writing the plan",
   plan_status: "Looking at the plan",
   task_delegate: "Handing over to a Coder",
+  ask_user: "Asking a person",
 };
 
 /** A tool's name as a person would say it. */
