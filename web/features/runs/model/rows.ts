@@ -215,7 +215,7 @@ function noteOf(event: RunEvent): Note | null {
       return { icon: "git", tone: "neutral", title: `Started from commit ${event.payload.base_commit.slice(0, 10)}`, detail: event.payload.base_note };
     case "run.status_changed":
       // What a person is asked has a row of its own.
-      return event.payload.status === "waiting" && event.payload.wait_reason === "children" ? { icon: "pause", tone: "warn", title: "Waiting", detail: event.payload.detail } : null;
+      return event.payload.status === "waiting" && !["approval", "answer"].includes(event.payload.wait_reason ?? "") ? { icon: "pause", tone: "warn", title: "Waiting", detail: event.payload.detail } : null;
     case "notice.raised": {
       const { level, message, hint } = event.payload;
       return { icon: level === "info" ? "info" : "alert", tone: NOTICE_TONE[level], title: message, detail: hint };
