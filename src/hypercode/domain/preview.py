@@ -54,7 +54,9 @@ def _command(arguments: dict[str, Any]) -> str:
 def _diff(tool: str, arguments: dict[str, Any]) -> str:
     path = arguments.get("path")
     if tool == "fs_apply_patch" and isinstance(arguments.get("patch"), str):
-        return arguments["patch"]
+        return arguments["patch"] + _rest(
+            {name: value for name, value in arguments.items() if name != "patch"}, {}
+        )
     if tool == "fs_write" and isinstance(arguments.get("content"), str):
         rest = {name: value for name, value in arguments.items() if name not in ("path", "content")}
         return f"+++ {path}\n{_marked('+', arguments['content'])}{_rest(rest, {})}"

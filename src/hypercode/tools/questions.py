@@ -54,6 +54,7 @@ class Questions:
                 self.ask_user,
                 read_only=False,
                 repeatable=True,
+                errors=("PENDING_ANSWER",),
             ),
         )
 

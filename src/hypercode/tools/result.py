@@ -8,7 +8,7 @@ from pydantic import TypeAdapter
 
 from hypercode.domain.errors import HyperCodeError, TooLarge
 from hypercode.mcp_protocol.caps import DEFAULT_CAP, HARD_CAP, cap_text, storable
-from hypercode.mcp_protocol.codes import tool_error
+from hypercode.mcp_protocol.codes import ToolError, tool_error
 from hypercode.mcp_protocol.schemas import canonical_json
 from hypercode.tools.registry import Part, ToolReply
 
@@ -59,5 +59,10 @@ def failure(error: HyperCodeError) -> CallResult:
     said = tool_error(error)
     text = f"{said.code}: {said.message}" + (f"\n{said.hint}" if said.hint else "")
     return CallResult(
-        False, storable(said.model_dump(exclude_none=True)), cap_text(storable(text), DEFAULT_CAP)[0]
+        False, storable(said.model_dump(exclude=_unsaid(said))), cap_text(storable(text), DEFAULT_CAP)[0]
     )
+
+
+def _unsaid(said: ToolError) -> set[str]:
+    """Which call or question a person is asked about stands only where one is."""
+    return {name for name in ("approval_id", "question_id") if getattr(said, name) is None}
