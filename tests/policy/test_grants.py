@@ -1,6 +1,7 @@
 """A grant says what its mint signed, and nothing that a holder does makes it say more."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from biscuit_auth import Biscuit, BlockBuilder, KeyPair, PublicKey
@@ -8,6 +9,7 @@ from biscuit_auth import Biscuit, BlockBuilder, KeyPair, PublicKey
 from hypercode.domain.errors import InvalidArgument, Unauthenticated
 from hypercode.domain.grant import Grant
 from hypercode.domain.role import RUN_ROLES, AgentRole
+from hypercode.policy import grants
 from hypercode.policy.grants import DELEGATES, MAX_BLOCKS, mint, narrow, verify
 
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
@@ -140,3 +142,8 @@ def test_no_role_hands_on_more_than_it_or_its_delegates_may() -> None:
     assert {role for role in AgentRole if AgentRole.ARCHITECT in DELEGATES[role]} == {AgentRole.ARCHITECT}
     assert {role for role in AgentRole if AgentRole.CODER in DELEGATES[role]} == set(RUN_ROLES)
     assert {role for role in AgentRole if AgentRole.PERSON in DELEGATES[role]} == {AgentRole.PERSON}
+
+
+def test_a_busy_machine_does_not_make_a_good_grant_look_expired() -> None:
+    untyped: Any = grants._authorizer(datetime.now(UTC))
+    assert untyped.limits().max_time >= timedelta(seconds=1)
