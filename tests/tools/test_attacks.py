@@ -9,9 +9,6 @@ import pytest
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
-from hypercode.store.audit import read_audit, verify_chain
-from hypercode.store.database import Database
-
 pytestmark = [pytest.mark.anyio, pytest.mark.docker]
 
 FILE_TOOLS: dict[str, dict[str, Any]] = {
@@ -159,75 +156,6 @@ async def test_g3_nothing_that_a_repository_configures_runs(hands: Any) -> None:
     assert (await hands.call("git_commit", message="again")).code == "CONFLICT"
     assert (await hands.call("git_status")).data["clean"] is True
     assert await hands.shell("ls marker 2>/dev/null | wc -l; rm -f .gitattributes evil.sh") == "0\n"
-
-
-async def test_s1_argv_is_literal_and_variables_that_steer_are_refused(hands: Any) -> None:
-    literal = await hands.call("sh_exec", argv=["echo", "$(id); `id` && id | tee x > y"])
-    assert literal.data["stdout"] == "$(id); `id` && id | tee x > y\n"
-    for name in (
-        "LD_PRELOAD",
-        "PATH",
-        "GIT_DIR",
-        "BASH_ENV",
-        "https_proxy",
-        "A=B",
-        "",
-        "HYPERCODE_DATABASE_URL",
-    ):
-        assert (await hands.call("sh_exec", argv=["env"], env={name: "x"})).code == "INVALID_ARGUMENT"
-    allowed = await hands.call("sh_exec", script="echo $COLOUR", env={"COLOUR": "red"})
-    assert allowed.data["stdout"] == "red\n"
-    for both in ({}, {"argv": ["true"], "script": "true"}, {"argv": ["a\0b"]}):
-        assert (await hands.call("sh_exec", **both)).code == "INVALID_ARGUMENT"
-
-
-async def test_s2_limits_hold_and_long_output_is_cut(hands: Any) -> None:
-    with anyio.fail_after(30):
-        late = await hands.call("sh_exec", script="sleep 600", timeout_s=0.5)
-        assert (late.ok, late.data["timed_out"]) == (True, True)
-        loud = await hands.call("sh_exec", script="echo HEAD; yes | head -c 3000000; echo TAIL")
-    assert loud.data["truncated"] is True
-    assert len(loud.text) < 40_000
-    assert loud.data["stdout"].startswith("HEAD")
-    assert loud.data["stdout"].endswith("TAIL\n")
-
-
-async def test_s3_a_cancelled_call_leaves_no_process_and_one_outcome(hands: Any, database: Database) -> None:
-    with anyio.fail_after(30):
-        async with anyio.create_task_group() as group:
-            group.start_soon(
-                lambda: hands.tools.call(
-                    "sh_exec",
-                    {"script": "echo $$ > pid; (sleep 7654 &) ; touch begun; sleep 7654"},
-                    key="s3",
-                )
-            )
-            while not (await hands.call("fs_read", path="begun")).ok:
-                await anyio.lowlevel.checkpoint()
-            group.cancel_scope.cancel()
-        outcome = await hands.tools.call(
-            "sh_exec", {"script": "echo $$ > pid; (sleep 7654 &) ; touch begun; sleep 7654"}, key="s3"
-        )
-    assert outcome.code == "UNCERTAIN"
-    assert (
-        await hands.shell("cat /proc/[0-9]*/cmdline | tr '\\0' ' ' | grep -c 'sleep [7]654' || true") == "0\n"
-    )
-    async with database.transaction() as session:
-        rows = [row for row in await read_audit(session, hands.run.id) if row.call_id == "s3"]
-        assert (await verify_chain(session, hands.run.id)).ok
-    assert [(row.kind, row.body.get("outcome")) for row in rows] == [
-        ("decision", None),
-        ("outcome", "cancelled"),
-    ]
-
-
-async def test_s4_the_sandbox_holds_nothing_of_the_platform(hands: Any) -> None:
-    seen = await hands.shell(
-        "env; cat /proc/1/environ | tr '\\0' '\\n'; find / -xdev -name '*.sock' 2>/dev/null; id -u"
-    )
-    for secret in ("HYPERCODE", hands.token[:40], "docker.sock", "sandboxd-key", "postgres"):
-        assert secret not in seen
-    assert not seen.endswith("\n0\n")
 
 
 @pytest.mark.parametrize("mode", ["2026-07-28", "legacy", "auto"])

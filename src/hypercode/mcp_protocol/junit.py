@@ -22,22 +22,26 @@ _PLACE = re.compile(r"^([^\s:][^:\n]*\.py):(\d+):", re.MULTILINE)
 
 def parse_junit(xml: str) -> list[TestCase]:
     """Read a report; raises InvalidArgument for text that is none. Reports are untrusted: no DTD is read."""
-    if len(xml) > MAX_XML:
-        raise TooLarge("the test report is over 32 MiB")
-    if "<!DOCTYPE" in xml or "<!ENTITY" in xml:
-        raise InvalidArgument("the test report has a DTD")
-    try:
-        root = ElementTree.fromstring(xml)
-    except ElementTree.ParseError as error:
-        raise InvalidArgument(f"the test report is not XML: {error}") from error
     cases: dict[str, TestCase] = {}
-    for element in root.iter("testcase"):
+    for element in xml_root(xml).iter("testcase"):
         case = _case(element)
         # A test that fails and then breaks in teardown is reported twice: the worse report stands.
         known = cases.get(case.id)
         if known is None or _SEVERITY[case.outcome] > _SEVERITY[known.outcome]:
             cases[case.id] = case
     return list(cases.values())
+
+
+def xml_root(xml: str) -> ElementTree.Element:
+    """Parse a report's XML; raises InvalidArgument for text that is none, and for a DTD."""
+    if len(xml) > MAX_XML:
+        raise TooLarge("the test report is over 32 MiB")
+    if "<!DOCTYPE" in xml or "<!ENTITY" in xml:
+        raise InvalidArgument("the test report has a DTD")
+    try:
+        return ElementTree.fromstring(xml)
+    except (ElementTree.ParseError, ValueError) as error:
+        raise InvalidArgument(f"the test report is not XML: {error}") from error
 
 
 _SEVERITY = {
@@ -49,8 +53,8 @@ _SEVERITY = {
 
 
 def _case(element: ElementTree.Element) -> TestCase:
-    file, test_id = _identity(element)
-    outcome, problem = _outcome(element)
+    file, test_id = identity_of(element)
+    outcome, problem = outcome_of(element)
     message = ""
     line = int(element.get("line", "")) + 1 if element.get("line", "").isdigit() else None
     if problem is not None:
@@ -61,14 +65,14 @@ def _case(element: ElementTree.Element) -> TestCase:
     return TestCase(
         id=test_id,
         outcome=outcome,
-        duration_s=_seconds(element.get("time", "0")),
+        duration_s=seconds_of(element.get("time", "0")),
         message=message if len(message) <= MAX_MESSAGE else "[...]" + message[-MAX_MESSAGE:],
         file=file,
         line=line,
     )
 
 
-def _identity(element: ElementTree.Element) -> tuple[str | None, str]:
+def identity_of(element: ElementTree.Element) -> tuple[str | None, str]:
     """The file and the node id, from ``file`` where the report has it, else from the class name's shape."""
     name, classname = element.get("name", ""), element.get("classname", "")
     if not classname:
@@ -86,7 +90,8 @@ def _identity(element: ElementTree.Element) -> tuple[str | None, str]:
     return file, "::".join([file, *parts[depth:], name])
 
 
-def _outcome(element: ElementTree.Element) -> tuple[TestOutcome, ElementTree.Element | None]:
+def outcome_of(element: ElementTree.Element) -> tuple[TestOutcome, ElementTree.Element | None]:
+    """How a test ended, and the element that says why."""
     for tag, outcome in (
         ("error", TestOutcome.ERROR),
         ("failure", TestOutcome.FAILED),
@@ -98,7 +103,8 @@ def _outcome(element: ElementTree.Element) -> tuple[TestOutcome, ElementTree.Ele
     return TestOutcome.PASSED, None
 
 
-def _seconds(text: str) -> float:
+def seconds_of(text: str) -> float:
+    """A duration; 0 for what is none."""
     try:
         return max(float(text), 0.0)
     except ValueError:

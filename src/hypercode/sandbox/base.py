@@ -10,18 +10,14 @@ from collections.abc import Awaitable, Callable
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from hypercode.domain.environment import Environment
+from hypercode.sandbox.processes import PROC_ID, Processes
+from hypercode.sandbox.strict import Strict
 
 if TYPE_CHECKING:
     from hypercode.sandbox.apps import Apps
-
-
-class Strict(BaseModel):
-    """Requests and replies are closed and immutable: an unknown field is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Profile(StrEnum):
@@ -59,7 +55,11 @@ class SandboxInfo(Strict):
 
 
 class ExecRequest(Strict):
-    """Run argv (no shell) in ``cwd``. Output beyond ``max_output`` bytes a stream is cut to head and tail."""
+    """Run argv (no shell) in ``cwd``. Output beyond ``max_output`` bytes a stream is cut to head and tail.
+
+    ``log_id``, made up by the caller, names its output for ``process_read`` while it runs, and afterwards when it
+    was cut or is more than ``log_over`` bytes: the few latest such logs are kept in the container.
+    """
 
     argv: list[str] = Field(min_length=1)
     cwd: str = "."
@@ -67,10 +67,15 @@ class ExecRequest(Strict):
     stdin: str = ""
     timeout_s: float = Field(default=120.0, gt=0, le=7200)
     max_output: int = Field(default=262_144, gt=0, le=64 * 1024 * 1024)
+    log_id: str | None = Field(default=None, pattern=PROC_ID)
+    log_over: int | None = Field(default=None, ge=0)
 
 
 class ExecResult(Strict):
-    """What a command did. ``exit_code`` is None when it was killed (then ``signal`` or ``timed_out`` says why)."""
+    """What a command did. ``exit_code`` is None when it was killed (then ``signal`` or ``timed_out`` says why).
+
+    ``log_id`` is the request's when the log was kept.
+    """
 
     exit_code: int | None
     signal: int | None = None
@@ -79,6 +84,7 @@ class ExecResult(Strict):
     stderr: str
     truncated: bool = False
     duration_ms: float
+    log_id: str | None = None
 
 
 class ReadResult(Strict):
@@ -231,7 +237,7 @@ Progress = Callable[[str, str], Awaitable[None]]
 """Called with (phase, message) while a long verb works."""
 
 
-class Sandboxes(Protocol):
+class Sandboxes(Processes, Protocol):
     """The verbs of sandboxd. ``docker.py`` implements them on an engine, ``client.py`` over its socket."""
 
     @property

@@ -30,6 +30,18 @@ from hypercode.sandbox.base import (
     WriteResult,
 )
 from hypercode.sandbox.errors import error_from
+from hypercode.sandbox.processes import (
+    ProcessEnd,
+    ProcessesOf,
+    ProcessesSeen,
+    ProcessKill,
+    ProcessOutput,
+    ProcessRead,
+    ProcessStart,
+    ProcessStarted,
+    ProcessWrite,
+    ProcessWritten,
+)
 from hypercode.telemetry.tracing import send_trace
 
 GONE_HINT = "sandboxd is not running or was restarted; its log says why"
@@ -137,6 +149,26 @@ class SandboxClient:
     async def check(self, request: CheckRequest) -> CheckOutput:
         """Run a check in a fresh container that no agent ever touched, and remove it."""
         return await self._ask("check", request, CheckOutput)
+
+    async def process_start(self, request: ProcessStart) -> ProcessStarted:
+        """Start a process; when cancelled before it answers, the process is dead."""
+        return await self._ask("process_start", request, ProcessStarted)
+
+    async def process_read(self, request: ProcessRead) -> ProcessOutput:
+        """Read output; cancelling it does nothing to the process."""
+        return await self._ask("process_read", request, ProcessOutput)
+
+    async def process_write(self, request: ProcessWrite) -> ProcessWritten:
+        """Write to stdin as far as the process takes it within a few seconds."""
+        return await self._ask("process_write", request, ProcessWritten)
+
+    async def process_kill(self, request: ProcessKill) -> ProcessEnd:
+        """End a process; nothing of its tree is left when this returns."""
+        return await self._ask("process_kill", request, ProcessEnd)
+
+    async def process_list(self, request: ProcessesOf) -> ProcessesSeen:
+        """List what was started in a container and is still known."""
+        return await self._ask("process_list", request, ProcessesSeen)
 
     async def _ask(self, verb: str, request: BaseModel, reply: type[Reply]) -> Reply:
         try:

@@ -51,6 +51,7 @@ from hypercode.sandbox.base import (
 )
 from hypercode.sandbox.docker import DockerSandboxes, instance_of
 from hypercode.sandbox.errors import error_body
+from hypercode.sandbox.processes import ProcessesOf, ProcessKill, ProcessRead, ProcessStart, ProcessWrite
 from hypercode.settings import Settings
 from hypercode.telemetry.metrics import CONTAINERS_RUNNING, ENGINE_UP, SANDBOX_VERB_SECONDS, timed
 from hypercode.telemetry.tracing import Traced
@@ -196,6 +197,11 @@ def _verbs(sandboxes: Sandboxes) -> dict[str, Verb]:
         "apply_diff": verb(wire.ApplyCall, lambda ask: sandboxes.apply_diff(ask.workspace_id, ask.diff)),
         "check": verb(CheckRequest, sandboxes.check),
         **_app_verbs(sandboxes.apps),
+        "process_start": verb(ProcessStart, sandboxes.process_start),
+        "process_read": verb(ProcessRead, sandboxes.process_read),
+        "process_write": verb(ProcessWrite, sandboxes.process_write),
+        "process_kill": verb(ProcessKill, sandboxes.process_kill),
+        "process_list": verb(ProcessesOf, sandboxes.process_list),
     }
 
 

@@ -30,6 +30,19 @@ from hypercode.sandbox.egress import Egress
 from hypercode.sandbox.engine import Engine
 from hypercode.sandbox.environments import Environments
 from hypercode.sandbox.names import checked_id
+from hypercode.sandbox.processes import (
+    Addressed,
+    ProcessEnd,
+    ProcessesOf,
+    ProcessesSeen,
+    ProcessKill,
+    ProcessOutput,
+    ProcessRead,
+    ProcessStart,
+    ProcessStarted,
+    ProcessWrite,
+    ProcessWritten,
+)
 from hypercode.sandbox.reaper import Reaper
 from hypercode.sandbox.relay import text_of
 from hypercode.sandbox.replies import checked_reply
@@ -134,6 +147,34 @@ class DockerSandboxes:
     async def _file(self, sandbox_id: str, op: str, **args: Any) -> dict[str, Any]:
         relay = await self._containers.relay(sandbox_id)
         return await relay.call(op, args, seconds=30.0)
+
+    async def process_start(self, request: ProcessStart) -> ProcessStarted:
+        """Start a process; when cancelled before it answers, the process is dead."""
+        return checked_reply(
+            ProcessStarted,
+            await self._process("start", request, (request.ready.timeout_s if request.ready else 0) + 30),
+        )
+
+    async def process_read(self, request: ProcessRead) -> ProcessOutput:
+        """Read output; cancelling it does nothing to the process."""
+        return checked_reply(ProcessOutput, await self._process("read", request, request.wait_ms / 1000 + 30))
+
+    async def process_write(self, request: ProcessWrite) -> ProcessWritten:
+        """Write to stdin as far as the process takes it within a few seconds."""
+        return checked_reply(ProcessWritten, await self._process("write", request, 30))
+
+    async def process_kill(self, request: ProcessKill) -> ProcessEnd:
+        """End a process; nothing of its tree is left when this returns."""
+        return checked_reply(ProcessEnd, await self._process("kill", request, request.grace_s + 30))
+
+    async def process_list(self, request: ProcessesOf) -> ProcessesSeen:
+        """List what was started in a container and is still known."""
+        return checked_reply(ProcessesSeen, await self._process("list", request, 30))
+
+    async def _process(self, verb: str, request: Addressed, seconds: float) -> dict[str, Any]:
+        relay = await self._containers.relay(request.sandbox_id)
+        args = request.model_dump(exclude={"sandbox_id"})
+        return await relay.call(f"process_{verb}", args, seconds=seconds)
 
     async def export_diff(self, workspace_id: str, message: str) -> ExportedDiff:
         """Commit the work tree to the platform-owned gitdir and compare it with the base commit."""

@@ -2,7 +2,8 @@
 
 from pydantic import Field
 
-from hypercode.sandbox.base import ExecRequest, Strict, WriteRequest
+from hypercode.sandbox.base import ExecRequest, WriteRequest
+from hypercode.sandbox.strict import Strict
 
 
 class Nothing(Strict):

@@ -18,6 +18,7 @@ from hypercode.store.database import Database
 from hypercode.tools.containers import CONTAINER_TOOLS
 from hypercode.tools.delegation import Delegation
 from hypercode.tools.deployments import Deployments
+from hypercode.tools.diagnostics import DIAGNOSTIC_TOOLS
 from hypercode.tools.dispatcher import Dispatcher
 from hypercode.tools.git import GIT_TOOLS
 from hypercode.tools.keys import PlatformKeys
@@ -26,8 +27,11 @@ from hypercode.tools.limits import CallLimits
 from hypercode.tools.mcp_app import HOST, create_mcp_app
 from hypercode.tools.platform import create_platform_app
 from hypercode.tools.platform_work import PlatformWork
+from hypercode.tools.processes import PROCESS_TOOLS
 from hypercode.tools.questions import Questions
 from hypercode.tools.registry import Registry
+from hypercode.tools.repair import REPAIR_TOOLS
+from hypercode.tools.resources import RESOURCE_TOOLS
 from hypercode.tools.shell import SHELL_TOOLS
 from hypercode.tools.tests import TEST_TOOLS
 from hypercode.tools.workspace import WORKSPACE_TOOLS
@@ -86,18 +90,21 @@ def all_tools(database: Database, keys: PlatformKeys, settings: Settings | None 
     deployments = Deployments(database, settings)
     questions = Questions(database, timedelta(seconds=settings.approvals.expires_s))
     delegation = Delegation(database, keys.grant_public_hex)
-    return Registry(
-        [
-            *WORKSPACE_TOOLS,
-            *SHELL_TOOLS,
-            *GIT_TOOLS,
-            *TEST_TOOLS,
-            *CONTAINER_TOOLS,
-            *deployments.tools(),
-            *delegation.tools(),
-            *questions.tools(),
-        ]
+    groups = (
+        WORKSPACE_TOOLS,
+        SHELL_TOOLS,
+        PROCESS_TOOLS,
+        RESOURCE_TOOLS,
+        GIT_TOOLS,
+        TEST_TOOLS,
+        DIAGNOSTIC_TOOLS,
+        REPAIR_TOOLS,
+        CONTAINER_TOOLS,
+        deployments.tools(),
+        delegation.tools(),
+        questions.tools(),
     )
+    return Registry(tool for group in groups for tool in group)
 
 
 async def _healthz(_: Request) -> Response:

@@ -24,6 +24,7 @@ from hypercode.policy.grants import verify
 from hypercode.telemetry.metrics import TOOL_REQUESTS_REFUSED
 from hypercode.tools.dispatcher import CallRequest, Dispatcher
 from hypercode.tools.limits import CallLimits
+from hypercode.tools.mcp_resources import ResourceMethods
 
 MCP_PATH = "/mcp/"
 HOST = "tools"
@@ -112,7 +113,7 @@ def _refusal(error: HyperCodeError, status: int, headers: dict[str, str]) -> JSO
 class Extension:
     """What a composition adds to the server: handlers, and sessions for the 2025-11-25 revision.
 
-    The platform has none. The conformance profile (tests/conformance) does: the suite asks for resources, prompts
+    The platform has none. The conformance profile (tests/conformance) does: the suite asks for its own resources, prompts
     and questions to the client, which in that revision exist in sessions only.
     """
 
@@ -180,9 +181,13 @@ def _server(dispatcher: Dispatcher) -> McpServer:
         request = CallRequest(params.name, params.arguments or {}, None if key is None else str(key), report)
         return (await dispatcher.call(_granted(context), request)).to_mcp()
 
+    resources = ResourceMethods(dispatcher, _granted)
     return Server(
         "hypercode-tools",
         version="1",
+        on_list_resources=resources.list,
+        on_list_resource_templates=resources.templates,
+        on_read_resource=resources.read,
         on_list_tools=list_tools,
         on_call_tool=call_tool,
         # Without this, the server lists all tools before every call.

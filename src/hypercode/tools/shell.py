@@ -2,13 +2,16 @@
 
 import re
 
+from mcp import types
 from pydantic import Field, model_validator
 
 from hypercode.domain.errors import InvalidArgument
 from hypercode.domain.tool_call import Touched
 from hypercode.mcp_protocol.caps import DEFAULT_CAP, HARD_CAP, cap_text
 from hypercode.mcp_protocol.schemas import Arguments, Closed, WorkspacePath
+from hypercode.mcp_protocol.uris import ProcLog
 from hypercode.sandbox.base import ExecRequest, ExecResult
+from hypercode.tools.progress import followed
 from hypercode.tools.registry import Tool, ToolContext, ToolReply
 
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
@@ -17,19 +20,16 @@ _KEPT_ENV = re.compile(
 )
 
 
-class ExecArguments(Arguments):
+class CommandArguments(Arguments):
     """Either ``argv``, run as it stands, or ``script``, run by ``sh -c``."""
 
     argv: list[str] = Field(default_factory=list, max_length=1000)
     script: str = Field(default="", max_length=100_000)
     cwd: WorkspacePath = "."
-    timeout_s: float = Field(default=120.0, gt=0, le=900)
     env: dict[str, str] = Field(default_factory=dict, max_length=50)
-    stdin: str = Field(default="", max_length=1_000_000)
-    max_output: int = Field(default=DEFAULT_CAP, ge=256, le=HARD_CAP // 2)
 
     @model_validator(mode="after")
-    def _one_command(self) -> "ExecArguments":
+    def _one_command(self) -> "CommandArguments":
         if bool(self.argv) == bool(self.script):
             raise ValueError("give either argv or script")
         if any("\0" in word for word in (*self.argv, self.script, *self.env.values())):
@@ -46,8 +46,16 @@ class ExecArguments(Arguments):
         return Touched(argv=tuple(self.words))
 
 
+class ExecArguments(CommandArguments):
+    """Either ``argv``, run as it stands, or ``script``, run by ``sh -c``."""
+
+    timeout_s: float = Field(default=120.0, gt=0, le=900)
+    stdin: str = Field(default="", max_length=1_000_000)
+    max_output: int = Field(default=DEFAULT_CAP, ge=256, le=HARD_CAP // 2)
+
+
 class Executed(Closed):
-    """How a command ended; output beyond ``max_output`` is cut to head and tail."""
+    """How a command ended; output beyond ``max_output`` is cut, and ``resource_uri`` then has all of it."""
 
     exit_code: int | None
     signal: int | None
@@ -56,6 +64,7 @@ class Executed(Closed):
     stderr: str
     duration_ms: float
     truncated: bool
+    resource_uri: str | None = None
 
 
 async def sh_exec(context: ToolContext, args: ExecArguments) -> ToolReply:
@@ -67,8 +76,9 @@ async def sh_exec(context: ToolContext, args: ExecArguments) -> ToolReply:
         stdin=args.stdin,
         timeout_s=args.timeout_s,
         max_output=args.max_output,
+        log_over=args.max_output,
     )
-    done = await context.sandboxes.exec(context.sandbox, request)
+    done = await followed(context, request)
     stdout, cut_out = cap_text(done.stdout, args.max_output)
     stderr, cut_err = cap_text(done.stderr, args.max_output)
     result = Executed(
@@ -79,8 +89,23 @@ async def sh_exec(context: ToolContext, args: ExecArguments) -> ToolReply:
         stderr=stderr,
         duration_ms=done.duration_ms,
         truncated=done.truncated or cut_out or cut_err,
+        resource_uri=log_uri(context, done),
     )
-    return ToolReply(result, cap_text(f"{ending(done)}\n{stdout}\n{stderr}".strip(), args.max_output)[0])
+    said, cut = cap_text(f"{ending(done)}\n{stdout}\n{stderr}".strip(), args.max_output)
+    return with_log(ToolReply(result, said), result.resource_uri if result.truncated or cut else None)
+
+
+def log_uri(context: ToolContext, done: ExecResult) -> str | None:
+    """The address of a command's whole output, where it was kept."""
+    return None if done.log_id is None else ProcLog(context.grant.run_id, done.log_id).uri
+
+
+def with_log(reply: ToolReply, uri: str | None) -> ToolReply:
+    """Link a reply whose output was cut to the whole of it."""
+    if uri is None:
+        return reply
+    link = types.ResourceLink(type="resource_link", uri=uri, name="full output", mime_type="text/plain")
+    return ToolReply(reply.data, f"{reply.text}\n[all of the output: resource_read {uri}]", (link,))
 
 
 def checked_env(env: dict[str, str]) -> dict[str, str]:

@@ -1,54 +1,107 @@
-"""test_run and repair_failing_test: the project's tests, and the offline search for a fix, in the sandbox.
+"""test_discover and test_run: the project's tests, in the sandbox, with one form of result for every framework.
 
 What comes back was written by code that an agent may have changed: it is checked, cut, and never trusted.
 """
 
-import json
-import posixpath
-from typing import Any, cast
-
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from hypercode.domain.check import TestCase, TestOutcome
-from hypercode.domain.errors import HyperCodeError, InvalidArgument, TimedOut
+from hypercode.domain.errors import InvalidArgument
+from hypercode.domain.tool_call import Touched
 from hypercode.mcp_protocol.caps import cap_text
-from hypercode.mcp_protocol.junit import PYTEST, REPORT_OPTION, REPORT_PATH, parse_junit
-from hypercode.mcp_protocol.schemas import Arguments, Closed
-from hypercode.sandbox.base import ExecRequest, ExecResult
+from hypercode.mcp_protocol.reports import Report
+from hypercode.mcp_protocol.schemas import Arguments, Closed, WorkspacePath
+from hypercode.sandbox.base import ExecResult
+from hypercode.tools.detection import find_frameworks
+from hypercode.tools.frameworks import FRAMEWORKS, Framework, Name, of_command
 from hypercode.tools.registry import Tool, ToolContext, ToolReply
-from hypercode.tools.shell import ending
+from hypercode.tools.shell import log_uri, with_log
+from hypercode.tools.test_execution import Asked, Coverage, TestsDone, run_again, run_tests
 
-ENGINE = "/opt/hypercode/repair/engine.py"
 MAX_FAILURES = 50
+MAX_RERUN = 20
 OUTPUT_TAIL = 4000
 
 
-def _no_option(words: list[str]) -> list[str]:
+def no_option(words: list[str]) -> list[str]:
+    """Return the words; raises ValueError for one that a program would take as an option."""
     for word in words:
         if word.startswith("-") or "\0" in word or len(word) > 1000:
             raise ValueError(f"{word[:40]!r} is not the name of a test or path")
     return words
 
 
+class DiscoverArguments(Arguments):
+    """Nothing to say."""
+
+
+class FoundFramework(Closed):
+    """A framework, the directory for test_run's ``cwd``, its command, and the file that says so."""
+
+    framework: str
+    cwd: str
+    command: list[str]
+    evidence: str
+
+
+class Discovered(Closed):
+    """The frameworks of the project, the likeliest first."""
+
+    frameworks: list[FoundFramework]
+
+
+async def test_discover(context: ToolContext, args: DiscoverArguments) -> ToolReply:
+    """Say which test frameworks the project's files speak of."""
+    del args  # it has none
+    found = await find_frameworks(context.sandboxes, context.sandbox)
+    result = Discovered(
+        frameworks=[
+            FoundFramework(
+                framework=each.framework.name,
+                cwd=each.directory,
+                command=each.framework.argv([]),
+                evidence=each.evidence[:500],
+            )
+            for each in found[:50]
+        ]
+    )
+    lines = [f"{each.framework} in {each.cwd} ({each.evidence})" for each in result.frameworks]
+    return ToolReply(result, cap_text("\n".join(lines) or "No test framework was found.")[0])
+
+
+test_discover.__test__ = False  # type: ignore[attr-defined]
+
+
 class TestRunArguments(Arguments):
-    """Run these tests (pytest ids or paths; none means all), or another command."""
+    """Tests (ids or paths; none means all) of a framework (none: the project's first), or another command.
+
+    ``rerun_failed``: red tests run once more, alone; those that pass then are flaky.
+    """
 
     __test__ = False
 
+    framework: Name | None = None
     targets: list[str] = Field(default_factory=list, max_length=500)
     command: list[str] | None = Field(default=None, min_length=1, max_length=200)
+    cwd: WorkspacePath = "."
     timeout_s: float = Field(default=600.0, gt=0, le=900)
+    coverage: bool = False
+    rerun_failed: bool = False
 
-    _plain = field_validator("targets")(_no_option)
+    _plain = field_validator("targets")(no_option)
 
-    @property
-    def argv(self) -> list[str]:
-        """The command, with the option for the report when it is pytest."""
-        command = list(self.command) if self.command is not None else list(PYTEST)
-        program = [posixpath.basename(word) for word in command[:3]]
-        if "pytest" in program or "py.test" in program:
-            command.append(REPORT_OPTION)
-        return command + self.targets
+    @model_validator(mode="after")
+    def _one_way(self) -> "TestRunArguments":
+        if self.framework is not None and self.command is not None:
+            raise ValueError("give either framework or command")
+        if any("\0" in word for word in self.command or ()):
+            raise ValueError("a command holds no NUL character")
+        return self
+
+    def touched(self) -> Touched:
+        """The command's words; of a framework, its name and the targets."""
+        command = self.command if self.command is not None else [self.framework or "test"]
+        return Touched(argv=(*command, *self.targets))
 
 
 class Summary(Closed):
@@ -62,81 +115,123 @@ class Summary(Closed):
 
 
 class Failure(Closed):
-    """A red test; ``message`` is the end of what was reported."""
+    """A red test; ``message`` is what was reported, ``stdout_tail`` what it printed, where the runner says so."""
 
     id: str
     outcome: str
     file: str | None
     line: int | None
     message: str
+    stdout_tail: str = ""
 
 
 class TestsRan(Closed):
     """What the tests reported. ``reported`` False: there was no per-test report, only an exit code."""
 
+    framework: str | None
     exit_code: int | None
     timed_out: bool
     reported: bool
     summary: Summary
     failures: list[Failure]
+    flaky: list[str]
+    coverage: Coverage | None
     output: str
     truncated: bool
+    resource_uri: str | None
 
 
 async def test_run(context: ToolContext, args: TestRunArguments) -> ToolReply:
     """Run tests and say what they reported."""
-    sandbox = context.sandbox
     await context.report("running the tests")
-    await context.sandboxes.exec(sandbox, ExecRequest(argv=["rm", "-f", REPORT_PATH], timeout_s=30))
-    request = ExecRequest(argv=args.argv, timeout_s=args.timeout_s)
-    done = await context.sandboxes.exec(sandbox, request)
-    cases = await _report(context)
-    result = _ran(done, cases)
+    framework = await _framework(context, args)
+    if framework is not None and args.command is None:
+        asked = Asked(framework.argv(args.targets), args.cwd, args.timeout_s, OUTPUT_TAIL, args.coverage)
+    else:
+        asked = Asked([*(args.command or []), *args.targets], args.cwd, args.timeout_s, OUTPUT_TAIL, False)
+    done = await run_tests(context, framework, asked, given=args.command is not None)
+    flaky = await _flaky(context, framework, asked, done) if args.rerun_failed else []
+    result = _ran(context, framework, done, flaky)
     await context.report(_counts(result))
-    return ToolReply(result, _words(result))
+    return with_log(ToolReply(result, _words(result)), result.resource_uri)
 
 
 test_run.__test__ = False  # type: ignore[attr-defined]
 
 
-async def _report(context: ToolContext) -> list[TestCase] | None:
-    request = ExecRequest(argv=["cat", REPORT_PATH], timeout_s=30, max_output=32 * 1024 * 1024)
-    got = await context.sandboxes.exec(context.sandbox, request)
-    if got.exit_code != 0 or got.truncated:
-        return None
+async def _framework(context: ToolContext, args: TestRunArguments) -> Framework | None:
+    if args.command is not None:
+        return of_command(args.command)
+    if args.framework is not None:
+        return FRAMEWORKS[args.framework]
+    found = await find_frameworks(context.sandboxes, context.sandbox)
+    here = next((each for each in found if each.directory == args.cwd), None)
+    # Where nothing was found, pytest says better than a refusal what is missing.
+    return here.framework if here is not None else FRAMEWORKS["pytest"]
+
+
+def _red(report: Report | None) -> list[TestCase]:
+    cases = report.cases if report is not None else []
+    return [case for case in cases if case.outcome in (TestOutcome.FAILED, TestOutcome.ERROR)]
+
+
+async def _flaky(
+    context: ToolContext, framework: Framework | None, asked: Asked, done: TestsDone
+) -> list[str]:
+    """Of the red tests, those that pass when they run once more."""
+    ids = [case.id for case in _red(done.report)][:MAX_RERUN]
+    targets = framework.rerun(ids) if framework is not None and ids else None
+    if framework is None or not targets:
+        return []
     try:
-        return parse_junit(got.stdout)
-    except HyperCodeError:
-        return None
+        no_option(targets)
+    except ValueError as error:
+        raise InvalidArgument("the report names tests that can't be run again") from error
+    again = await run_again(context, framework, asked, targets)
+    cases = again.report.cases if again.report is not None else []
+    passed = {case.id for case in cases if case.outcome is TestOutcome.PASSED}
+    return [name for name in ids if name in passed]
 
 
-def _ran(done: ExecResult, cases: list[TestCase] | None) -> TestsRan:
-    outcomes = [case.outcome for case in cases or []]
-    red = [case for case in cases or [] if case.outcome in (TestOutcome.FAILED, TestOutcome.ERROR)]
-    output, _ = cap_text((done.stdout + "\n" + done.stderr).strip(), OUTPUT_TAIL)
+def _ran(context: ToolContext, framework: Framework | None, done: TestsDone, flaky: list[str]) -> TestsRan:
+    cases = done.report.cases if done.report is not None else []
+    outputs = done.report.outputs if done.report is not None else {}
+    outcomes = [case.outcome for case in cases]
+    red = _red(done.report)
+    output, cut = cap_text(_both(done.result), OUTPUT_TAIL)
     return TestsRan(
-        exit_code=done.exit_code,
-        timed_out=done.timed_out,
-        reported=cases is not None,
+        framework=framework.name if framework is not None else None,
+        exit_code=done.result.exit_code,
+        timed_out=done.result.timed_out,
+        reported=done.report is not None,
         summary=Summary(
             passed=outcomes.count(TestOutcome.PASSED),
             failed=outcomes.count(TestOutcome.FAILED),
             errors=outcomes.count(TestOutcome.ERROR),
             skipped=outcomes.count(TestOutcome.SKIPPED),
-            duration_s=round(done.duration_ms / 1000, 3),
+            duration_s=round(done.result.duration_ms / 1000, 3),
         ),
-        failures=[
-            Failure(
-                id=case.id[:1000],
-                outcome=case.outcome.value,
-                file=case.file,
-                line=case.line,
-                message=case.message[-2000:],
-            )
-            for case in red[:MAX_FAILURES]
-        ],
+        failures=[_failure(case, outputs.get(case.id, "")) for case in red[:MAX_FAILURES]],
+        flaky=flaky,
+        coverage=done.coverage,
         output=output,
-        truncated=len(red) > MAX_FAILURES or done.truncated,
+        truncated=len(red) > MAX_FAILURES or cut or done.result.truncated,
+        resource_uri=log_uri(context, done.result),
+    )
+
+
+def _both(done: ExecResult) -> str:
+    return (done.stdout + "\n" + done.stderr).strip()
+
+
+def _failure(case: TestCase, printed: str) -> Failure:
+    return Failure(
+        id=case.id[:1000],
+        outcome=case.outcome.value,
+        file=case.file,
+        line=case.line,
+        message=case.message[-2000:],
+        stdout_tail=printed[-1000:],
     )
 
 
@@ -155,10 +250,15 @@ def _words(result: TestsRan) -> str:
         lines.append(
             f"There is no test report (exit code {result.exit_code}): the tests were not run or collected."
         )
-    elif result.exit_code == 5 or not any(result.summary.model_dump(exclude={"duration_s"}).values()):
+    elif not any(result.summary.model_dump(exclude={"duration_s"}).values()):
         lines.append("No test was collected.")
     else:
         lines.append(f"{_counts(result)} (exit code {result.exit_code}).")
+    if result.flaky:
+        lines.append(f"Passed when run once more: {', '.join(result.flaky)}")
+    if result.coverage is not None:
+        said = result.coverage
+        lines.append(said.reason if said.lines_pct is None else f"Lines covered: {said.lines_pct} %.")
     for failure in result.failures:
         place = f" ({failure.file}:{failure.line})" if failure.file and failure.line else ""
         lines.append(f"\n{failure.outcome.upper()} {failure.id}{place}\n{failure.message[-800:]}")
@@ -167,160 +267,23 @@ def _words(result: TestsRan) -> str:
     return cap_text("\n".join(lines))[0]
 
 
-class RepairArguments(Arguments):
-    """Which tests to make pass (none: those that fail), in which files, for how long."""
-
-    test_ids: list[str] = Field(default_factory=list, max_length=100)
-    paths: list[str] = Field(
-        default_factory=list, max_length=50, description="Globs of files that may change."
-    )
-    budget_s: float = Field(default=30.0, gt=0, le=300)
-    max_patches: int = Field(default=5, ge=1, le=20)
-
-    _plain = field_validator("test_ids", "paths")(_no_option)
-
-
-class _Reported(BaseModel):
-    """What the engine prints; more fields than these are left alone."""
-
-    model_config = ConfigDict(extra="ignore", json_schema_extra={"additionalProperties": False})
-
-
-class RepairEdit(_Reported):
-    """One exact replacement in one file."""
-
-    path: str = Field(max_length=4096)
-    old: str = Field(max_length=100_000)
-    new: str = Field(max_length=100_000)
-
-
-class SuiteCounts(_Reported):
-    """What the whole suite reports with the patch."""
-
-    passed: int = 0
-    failed: int = 0
-
-
-class RepairPatch(_Reported):
-    """One fix that makes tests pass, with what it makes pass."""
-
-    path: str = Field(max_length=4096)
-    diff: str = Field(max_length=100_000)
-    edits: list[RepairEdit] = Field(max_length=50)
-    template: str = Field(default="", max_length=500)
-    score: float = 0.0
-    explanation: str = Field(default="", max_length=2000)
-    fixes: list[str] = Field(default_factory=list, max_length=1000)
-    suite: SuiteCounts | None = None
-
-
-class _EngineResult(_Reported):
-    status: str = Field(max_length=50)
-    failing_tests: list[str] = Field(default_factory=list)
-    tried: int = 0
-    elapsed_s: float = 0.0
-    patches: list[RepairPatch] = Field(default_factory=list, max_length=20)
-    message: str = Field(default="", max_length=4000)
-    notes: list[str] = Field(default_factory=list, max_length=20)
-
-
-class Repaired(Closed):
-    """Ranked patches, the best first; none of them is applied. ``notes``: what is known of tests that stay red."""
-
-    status: str
-    failing_tests: list[str]
-    tried: int
-    elapsed_s: float
-    patches: list[RepairPatch]
-    message: str
-    notes: list[str]
-    truncated: bool
-
-
-async def repair_failing_test(context: ToolContext, args: RepairArguments) -> ToolReply:
-    """Search for small fixes that make failing tests pass; nothing is changed."""
-    argv = ["python", ENGINE, "--root", "/workspace", "--json"]
-    argv += ["--budget-s", f"{args.budget_s:g}", "--max-patches", str(args.max_patches)]
-    for test_id in args.test_ids:
-        argv += ["--test", test_id]
-    for path in args.paths:
-        argv += ["--path", path]
-    await context.report("searching for a fix")
-    # Collecting and running the suite comes on top of the search's own budget.
-    request = ExecRequest(argv=argv, timeout_s=args.budget_s + 300, max_output=4 * 1024 * 1024)
-    done = await context.sandboxes.exec(context.sandbox, request)
-    if done.timed_out:
-        raise TimedOut("the search did not end within its limit", hint="Run it for fewer tests or paths.")
-    found = _engine_result(done)
-    await context.report(f"{found.status}: {len(found.patches)} patches of {found.tried} tried")
-    result = _repaired(found)
-    return ToolReply(result, _patch_words(result))
-
-
-def _engine_result(done: ExecResult) -> _EngineResult:
-    for line in reversed(done.stdout.splitlines()):
-        try:
-            event: Any = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(event, dict) and cast(dict[str, Any], event).get("type") == "result":
-            try:
-                return _EngineResult.model_validate(event)
-            except ValidationError as error:
-                raise InvalidArgument("the repair engine's result can't be read") from error
-    raise HyperCodeError(
-        f"the repair engine ended without a result. {ending(done)}", hint=done.stderr.strip()[-500:]
-    )
-
-
-def _repaired(found: _EngineResult) -> Repaired:
-    """Keep as many patches as fit well under the hard cap."""
-    room, kept = 150_000, list[RepairPatch]()
-    for patch in found.patches:
-        room -= len(patch.model_dump_json())
-        if room < 0:
-            break
-        kept.append(patch)
-    return Repaired(
-        status=found.status,
-        failing_tests=[test[:1000] for test in found.failing_tests[:100]],
-        tried=found.tried,
-        elapsed_s=found.elapsed_s,
-        patches=kept,
-        message=found.message,
-        notes=[note[:1500] for note in found.notes],
-        truncated=len(kept) < len(found.patches) or len(found.failing_tests) > 100,
-    )
-
-
-def _patch_words(result: Repaired) -> str:
-    lines = [
-        f"{result.status}: {result.tried} candidates tried in {result.elapsed_s:.1f} s. {result.message}",
-        *result.notes,
-    ]
-    for rank, patch in enumerate(result.patches, start=1):
-        lines.append(f"\n{rank}. {patch.explanation} Makes pass: {', '.join(patch.fixes[:10])}\n{patch.diff}")
-    return cap_text("\n".join(lines))[0]
-
-
 TEST_TOOLS = (
     Tool(
+        "test_discover",
+        "Say which test frameworks the project has, and where, from its files; nothing is run.",
+        DiscoverArguments,
+        Discovered,
+        test_discover,
+        read_only=True,
+    ),
+    Tool(
         "test_run",
-        "Run the project's tests (all, or the given pytest ids or paths) and report each failure.",
+        "Run the project's tests (all, or the given ids or paths) and report each failure. Knows pytest, unittest, "
+        "jest, vitest, mocha, go, cargo, maven, gradle, and any command that leaves JUnit XML.",
         TestRunArguments,
         TestsRan,
         test_run,
         read_only=False,
-        repeatable=True,
-    ),
-    Tool(
-        "repair_failing_test",
-        "Search offline for small fixes to Python code that make failing tests pass; returns ranked patches "
-        "as exact edits for fs_edit, and changes nothing.",
-        RepairArguments,
-        Repaired,
-        repair_failing_test,
-        read_only=True,
         repeatable=True,
     ),
 )

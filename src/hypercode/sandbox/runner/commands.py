@@ -1,33 +1,35 @@
-"""Running a command: hands it to the forker, feeds stdin, keeps bounded output, kills it on time or cancel."""
+"""Running a command to its end: feeds stdin, keeps bounded output, kills it on time or cancel."""
 
 from __future__ import annotations
 
 import base64
-import json
-import os
-import selectors
-import socket
 import threading
 import time
 
-from beneath import check_path
-from forker import send_command
+from launching import ending
 from refusals import Refused
+from streams import Streams
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     # Not imported when it runs: typing alone is a good part of the start.
+    import socket
+    from collections.abc import Callable
     from typing import Any
 
-    from beneath import Root
+    from background import Background
+    from launching import Launcher
+    from logs import Log
 
 GRACE = 10.0
+KILL = b"k"
 
 
 class BoundedOutput:
-    """Keeps the head and the tail of a stream, at most ``limit`` bytes together."""
+    """Keeps the head and the tail of a stream, at most ``limit`` bytes together; all of it goes to ``log``."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, log: Log | None = None) -> None:
+        self._log = log
         self._half = max(1, limit // 2)
         self._head = bytearray()
         self._tail = bytearray()
@@ -35,6 +37,8 @@ class BoundedOutput:
 
     def add(self, data: bytes) -> None:
         """Take more of the stream."""
+        if self._log is not None:
+            self._log.add(data)
         self.total += len(data)
         room = self._half - len(self._head)
         if room > 0:
@@ -59,11 +63,12 @@ class BoundedOutput:
 
 
 class Command:
-    """One running command; ``cancel`` may be called from another thread at any time."""
+    """What a request runs or waits for; ``cancel`` may be called from another thread at any time."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._control: socket.socket | None = None
+        self._watcher: Callable[[], None] | None = None
         self.cancelled = False
 
     def attach(self, control: socket.socket) -> None:
@@ -79,10 +84,26 @@ class Command:
             self._control = None
 
     def cancel(self) -> None:
-        """Kill the command's whole tree."""
+        """Kill the command's whole tree, or wake what waits for another's."""
         with self._lock:
             self.cancelled = True
             self._kill()
+            watcher = self._watcher
+        if watcher is not None:
+            watcher()
+
+    def watch(self, cancelled: Callable[[], None]) -> None:
+        """Have ``cancelled`` called when a cancel comes; one that came earlier takes effect now."""
+        with self._lock:
+            self._watcher = cancelled
+            late = self.cancelled
+        if late:
+            cancelled()
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the command's process group."""
+        with self._lock:
+            self._say(bytes([number]))
 
     def kill(self) -> None:
         """Kill the command's whole tree because its time is over."""
@@ -90,188 +111,83 @@ class Command:
             self._kill()
 
     def _kill(self) -> None:
+        self._say(KILL)
+
+    def _say(self, word: bytes) -> None:
         if self._control is not None:
             try:
-                self._control.send(b"k")
+                self._control.send(word)
             except OSError:
                 return
 
 
-class _Streams:
-    """The parent's ends of a command's pipes and control socket, moved by one selector."""
-
-    def __init__(
-        self, stdin: int, outputs: dict[int, BoundedOutput], control: socket.socket, data: bytes
-    ) -> None:
-        self._selector = selectors.DefaultSelector()
-        self._data = memoryview(data)
-        self._open = set(outputs)
-        self._outputs = outputs
-        self._control = control
-        self._answer = b""
-        self.ended = False
-        for fd in outputs:
-            self._selector.register(fd, selectors.EVENT_READ, self._read)
-        self._selector.register(control, selectors.EVENT_READ, self._read_control)
-        os.set_blocking(stdin, False)
-        self._stdin: int | None = stdin
-        if data:
-            self._selector.register(stdin, selectors.EVENT_WRITE, self._write)
-        else:
-            os.close(stdin)
-            self._stdin = None
-
-    @property
-    def drained(self) -> bool:
-        """Whether both output streams are at their end."""
-        return not self._open
-
-    def answer(self) -> dict[str, Any]:
-        """Return how the command ended, {} when its parent died without a word."""
-        said: dict[str, Any] = json.loads(self._answer) if self._answer else {}
-        return said
-
-    def step(self, seconds: float) -> None:
-        """Move what can be moved, waiting at most ``seconds``."""
-        for key, _events in self._selector.select(max(0.0, seconds)):
-            key.data(key.fd)
-
-    def _read(self, fd: int) -> None:
-        part = os.read(fd, 1 << 16)
-        if part:
-            self._outputs[fd].add(part)
-        else:
-            self._selector.unregister(fd)
-            self._open.discard(fd)
-
-    def _read_control(self, _fd: int) -> None:
-        part = self._control.recv(4096)
-        self._answer += part
-        if not part or self._answer.endswith(b"\n"):
-            self.ended = True
-            self._selector.unregister(self._control)
-
-    def _write(self, fd: int) -> None:
-        try:
-            self._data = self._data[os.write(fd, self._data[: 1 << 16]) :]
-        except BlockingIOError:
-            return
-        except OSError:
-            self._data = memoryview(b"")
-        if not self._data:
-            self._selector.unregister(fd)
-            os.close(fd)
-            self._stdin = None
-
-    def close(self) -> None:
-        """Close everything of ours."""
-        self._selector.close()
-        for fd in self._outputs:
-            os.close(fd)
-        if self._stdin is not None:
-            os.close(self._stdin)
-        self._control.close()
-
-
 class Commands:
-    """Runs commands through the forker's channel."""
+    """Runs commands to their end."""
 
-    def __init__(self, root: Root, channel: socket.socket) -> None:
-        self._root = root
-        self._channel = channel
-        self._channel_lock = threading.Lock()
+    def __init__(self, launcher: Launcher, background: Background) -> None:
+        self._launcher = launcher
+        self._background = background
 
     def run(self, request: dict[str, Any], command: Command) -> dict[str, Any]:
         """Run one command to its end; its process tree is dead when this returns."""
-        argv, timeout = _checked(request)
-        env = dict(os.environ)
-        env.update(request.get("env") or {})
-        description = json.dumps({"argv": argv, "env": env}).encode()
-        folder = self._root.open_directory(check_path(request.get("cwd") or "."))
-        limit = int(request["max_output"])
-        started = time.monotonic()
-        streams, outputs = self._launch(
-            description, folder, limit, request.get("stdin", "").encode(), command
-        )
+        log_id: str | None = request.get("log_id")
+        log = self._background.open_log(log_id) if log_id else None
+        keep = False
         try:
-            timed_out = self._attend(streams, command, started + timeout)
+            reply = self._run(request, command, log)
+            over: int | None = request.get("log_over")
+            keep = reply["truncated"] or (log is not None and over is not None and log.total > over)
+        finally:
+            if log_id:
+                self._background.close_log(log_id, keep=keep)
+        return {**reply, "log_id": log_id if keep else None}
+
+    def _run(self, request: dict[str, Any], command: Command, log: Log | None) -> dict[str, Any]:
+        timeout, limit = float(request["timeout_s"]), int(request["max_output"])
+        started = time.monotonic()
+        launched = self._launcher.start(request, merged=False)
+        outputs = [BoundedOutput(limit, log), BoundedOutput(limit, log)]
+        sinks = {fd: output.add for fd, output in zip(launched.outputs, outputs)}  # noqa: B905 - Python 3.9
+        streams = Streams(sinks, launched.control)
+        streams.feed(launched.stdin, request.get("stdin", "").encode())
+        command.attach(launched.control)
+        try:
+            timed_out = _attend(streams, command, started + timeout)
         finally:
             command.detach()
             streams.close()
         if command.cancelled:
             raise Refused("CANCELLED", "the command was cancelled and its process tree killed")
-        return _result(streams.answer(), outputs, argv, timed_out, time.monotonic() - started)
-
-    def _launch(
-        self, description: bytes, folder: int, limit: int, data: bytes, command: Command
-    ) -> tuple[_Streams, list[BoundedOutput]]:
-        spec = os.memfd_create("command")
-        os.write(spec, description)
-        os.lseek(spec, 0, os.SEEK_SET)
-        stdin, out, err = os.pipe(), os.pipe(), os.pipe()
-        ours, theirs = socket.socketpair()
-        with self._channel_lock:
-            send_command(self._channel, [spec, folder, stdin[0], out[1], err[1], theirs.fileno()])
-        for fd in (spec, folder, stdin[0], out[1], err[1]):
-            os.close(fd)
-        theirs.close()
-        outputs = {out[0]: BoundedOutput(limit), err[0]: BoundedOutput(limit)}
-        streams = _Streams(stdin[1], outputs, ours, data)
-        command.attach(ours)
-        return streams, list(outputs.values())
-
-    def _attend(self, streams: _Streams, command: Command, deadline: float) -> bool:
-        """Move data until the command has ended; return whether its time ran out."""
-        timed_out = False
-        while not streams.ended:
-            left = deadline - time.monotonic()
-            if left <= 0 and not timed_out:
-                timed_out = True
-                command.kill()
-            if left <= -GRACE:
-                break
-            streams.step(left + GRACE if timed_out else left)
-        # All writers are dead, so this is what sits in the pipes; bounded, should one have been smuggled out.
-        end = time.monotonic() + 1.0
-        while not streams.drained and time.monotonic() < end:
-            streams.step(end - time.monotonic())
-        return timed_out
+        seconds = time.monotonic() - started
+        return _result(streams.answer(), outputs, request["argv"], timed_out, seconds)
 
 
-def _checked(request: dict[str, Any]) -> tuple[list[str], float]:
-    argv: list[str] = request.get("argv") or []
-    if not argv or any(type(arg) is not str or "\0" in arg for arg in argv):
-        raise Refused("INVALID_ARGUMENT", "argv must be a list of texts without NUL")
-    env: dict[str, str] = request.get("env") or {}
-    for name, value in env.items():
-        if not name or "=" in name or "\0" in name or "\0" in value:
-            raise Refused("INVALID_ARGUMENT", "not an environment variable: %r" % name)
-    return argv, float(request["timeout_s"])
+def _attend(streams: Streams, command: Command, deadline: float) -> bool:
+    """Move data until the command has ended; return whether its time ran out."""
+    timed_out = False
+    while not streams.ended:
+        left = deadline - time.monotonic()
+        if left <= 0 and not timed_out:
+            timed_out = True
+            command.kill()
+        if left <= -GRACE:
+            break
+        streams.step(left + GRACE if timed_out else left)
+    streams.drain(1.0)
+    return timed_out
 
 
 def _result(
     answer: dict[str, Any], outputs: list[BoundedOutput], argv: list[str], timed_out: bool, seconds: float
 ) -> dict[str, Any]:
     stdout, stderr = outputs
-    errors = stderr.value()
-    status: int | None = answer.get("status")
-    code: int | None = None
-    signal: int | None = None
-    if "failed" in answer:
-        code = 127 if answer["failed"] == 2 else 126
-        errors += ("hypercode: can't run %s: %s\n" % (argv[0], os.strerror(answer["failed"]))).encode()
-    elif status is None or timed_out:
-        signal = 9
-    elif os.WIFSIGNALED(status):
-        signal = os.WTERMSIG(status)
-    else:
-        code = os.WEXITSTATUS(status)
+    code, signal, note = ending(answer, argv, timed_out)
     return {
         "exit_code": code,
         "signal": signal,
         "timed_out": timed_out,
         "stdout_b64": base64.b64encode(stdout.value()).decode(),
-        "stderr_b64": base64.b64encode(errors).decode(),
+        "stderr_b64": base64.b64encode(stderr.value() + note).decode(),
         "truncated": stdout.truncated or stderr.truncated,
         "duration_ms": round(seconds * 1000, 3),
     }

@@ -2,13 +2,14 @@
 
 The runner has threads, so it must not fork itself; it hands over file descriptors and a description, and
 a spare parent, forked before it was needed, takes them. The parent of a command is a subreaper and holds its
-control socket: a byte or its end means kill the whole tree. It answers with one JSON line when the command
-has ended and nothing of its tree is left.
+control socket: a byte below 65 is a signal for the command's process group, any other byte or its end means
+kill the whole tree. It answers with one JSON line when the command has ended and nothing of its tree is left.
 """
 
 from __future__ import annotations
 
 import array
+import contextlib
 import fcntl
 import gc
 import json
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 FDS = 6  # description, working directory, stdin, stdout, stderr, control
 SPARES = 2
 PID = 4
+MAX_SIGNAL = 64
+AGAIN = 0.05
 
 
 def send_command(channel: socket.socket, fds: list[int]) -> None:
@@ -109,9 +112,20 @@ def _wait(pid: int, control: int, wakeups: int) -> int | None:
         ready, _, _ = select.select([control, wakeups], [], [], 30.0)
         if wakeups in ready:
             _drain(wakeups)
-        if control in ready:
+        if control in ready and not _signalled(pid, control):
             return None
         _reap_strangers(pid)
+
+
+def _signalled(pid: int, control: int) -> bool:
+    """Pass signals on; False when the tree is to be killed. The command is not reaped yet: its id is its own."""
+    said = os.read(control, 64)
+    if not said or max(said) > MAX_SIGNAL:
+        return False
+    for number in said:
+        with contextlib.suppress(OSError):
+            os.killpg(pid, number)
+    return True
 
 
 def _reap_strangers(pid: int) -> None:
@@ -131,7 +145,11 @@ def _supervise(fds: list[int], wakeups: int) -> None:
     spec, control = fds[0], fds[5]
     with os.fdopen(os.dup(spec), "rb") as stream:
         description: dict[str, Any] = json.loads(stream.read())
-    pid, failure = _start(description, fds)
+    try:
+        pid, failure = _start(description, fds)
+    except OSError as full:
+        os.write(control, json.dumps({"failed": full.errno}).encode() + b"\n")
+        return
     for fd in fds[1:5]:
         os.close(fd)
     status = _wait(pid, control, wakeups)
@@ -207,9 +225,14 @@ def run_forker(channel: socket.socket) -> None:
     taken, took = os.pipe()
     parents = _Parents()
     while True:
-        while len(parents.idle) < SPARES:
-            parents.add(_fork_spare(channel, took))
-        ready, _, _ = select.select([taken, wakeups], [], [], 30.0)
+        full = False
+        while len(parents.idle) < SPARES and not full:
+            try:
+                parents.add(_fork_spare(channel, took))
+            except OSError:
+                # A fork bomb has taken every process: commands wait until it is killed.
+                full = True
+        ready, _, _ = select.select([taken, wakeups], [], [], AGAIN if full else 30.0)
         if wakeups in ready:
             _drain(wakeups)
         parents.reap()

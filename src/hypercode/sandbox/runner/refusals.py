@@ -11,3 +11,10 @@ class Refused(Exception):
         self.code = code
         self.message = message
         self.hint = hint
+
+
+NO_PROCESS_LEFT = (
+    "RATE_LIMITED",
+    "the sandbox has no process left to start",
+    "end some: sh_kill, or wait for a command's time limit",
+)

@@ -10,11 +10,13 @@ import threading
 
 import files
 import processes
+from background import Background
 from beneath import Root
 from commands import Command, Commands
 from forker import run_forker
 from frames import FrameTooLarge, FrameWriter, read_frame
-from refusals import Refused
+from launching import Launcher
+from refusals import NO_PROCESS_LEFT, Refused
 from relay import SOCKET
 from search import search
 
@@ -25,16 +27,20 @@ if TYPE_CHECKING:
 
 WORKSPACE = "/workspace"
 VERSION = 1
+FULL = ""
 
 
 class Connection:
     """One relay's connection: many requests in flight, each in a thread of its own."""
 
-    def __init__(self, connection: socket.socket, root: Root, commands: Commands) -> None:
+    def __init__(
+        self, connection: socket.socket, root: Root, commands: Commands, background: Background
+    ) -> None:
         self._connection = connection
         self._writer = FrameWriter(connection.fileno())
         self._root = root
         self._commands = commands
+        self._background = background
         self._running: dict[int, Command] = {}
         self._lock = threading.Lock()
 
@@ -49,10 +55,7 @@ class Connection:
                 if "cancel" in message:
                     self._cancel(message["cancel"])
                 else:
-                    command = Command()
-                    with self._lock:
-                        self._running[message["id"]] = command
-                    threading.Thread(target=self._answer, args=(message, command), daemon=True).start()
+                    self._begin(message)
         except (OSError, ValueError, KeyError, TypeError, FrameTooLarge):
             pass
         finally:
@@ -63,6 +66,18 @@ class Connection:
             # Threads still hold the writer; a shut-down socket makes their sends end quietly.
             with contextlib.suppress(OSError):
                 self._connection.shutdown(socket.SHUT_RDWR)
+
+    def _begin(self, message: dict[str, Any]) -> None:
+        """Answer in a thread; where there is none left, only what frees some is still done, in this one."""
+        command = Command()
+        with self._lock:
+            self._running[message["id"]] = command
+        try:
+            threading.Thread(target=self._answer, args=(message, command), daemon=True).start()
+        except RuntimeError:
+            if message["op"] != "process_kill":
+                message = {"id": message["id"], "op": FULL}
+            self._answer(message, command)
 
     def _cancel(self, number: int) -> None:
         with self._lock:
@@ -86,8 +101,12 @@ class Connection:
         self._writer.send(reply)
 
     def _perform(self, op: str, args: dict[str, Any], command: Command) -> dict[str, Any]:
+        if op == FULL:
+            raise Refused(*NO_PROCESS_LEFT)
         if op == "exec":
             return self._commands.run(args, command)
+        if op.startswith("process_"):
+            return self._process(op, args, command)
         if op == "read":
             return files.read(self._root, **args)
         if op == "write":
@@ -98,6 +117,20 @@ class Connection:
             return search(self._root, **args)
         if op == "reports":
             return files.reports(**args)
+        raise Refused("INVALID_ARGUMENT", "no such operation: %r" % op)
+
+    def _process(self, op: str, args: dict[str, Any], command: Command) -> dict[str, Any]:
+        if op == "process_start":
+            # Its tree is no request's: neither a cancel of a later one nor the end of this connection kills it.
+            return self._background.start(args, command, Command())
+        if op == "process_read":
+            return self._background.read(command=command, **args)
+        if op == "process_write":
+            return self._background.write(**args)
+        if op == "process_kill":
+            return self._background.kill(**args)
+        if op == "process_list":
+            return self._background.list()
         raise Refused("INVALID_ARGUMENT", "no such operation: %r" % op)
 
 
@@ -121,7 +154,9 @@ def serve(directory: str = WORKSPACE) -> None:
     processes.hide()
     channel = _start_forker()
     root = Root(directory)
-    commands = Commands(root, channel)
+    launcher = Launcher(root, channel)
+    background = Background(launcher)
+    commands = Commands(launcher, background)
     os.makedirs(os.path.dirname(SOCKET), exist_ok=True)
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(SOCKET)
@@ -129,5 +164,9 @@ def serve(directory: str = WORKSPACE) -> None:
     listener.listen(16)
     while True:
         connection, _address = listener.accept()
-        server = Connection(connection, root, commands)
-        threading.Thread(target=server.serve, daemon=True).start()
+        server = Connection(connection, root, commands, background)
+        try:
+            threading.Thread(target=server.serve, daemon=True).start()
+        except RuntimeError:
+            # A fork bomb has taken every process: whoever connects may try again, and the others go on.
+            connection.close()
