@@ -189,3 +189,24 @@ async def test_linters_and_checkers_that_are_there_and_not(hands: Any) -> None:
     broke = await hands.call("lint_run", cwd="lint", targets=["none.py"])
     assert broke.ok
     assert (await hands.call("lint_run", targets=["--version"])).code == "INVALID_ARGUMENT"
+
+
+async def test_a_report_is_a_resource(hands: Any) -> None:
+    ran = await hands.call("test_run", targets=["tests/test_calc.py"])
+    assert ran.data["framework"] == "pytest"
+    read = await hands.call("resource_read", uri=ran.data["report_uri"])
+    assert (read.data["mime_type"], read.data["truncated"]) == ("application/xml", False)
+    assert 'name="test_add"' in read.data["text"]
+    part = await hands.call("resource_read", uri=f"{ran.data['report_uri']}?offset=10", max_bytes=16)
+    assert part.data["text"] == read.data["text"][10:26]
+    assert (part.data["next_offset"], part.data["size"]) == (26, len(read.data["text"].encode()))
+    past = await hands.call("resource_read", uri=f"{ran.data['report_uri']}?offset=99999999")
+    assert past.data["text"] == ""
+    place = "/tmp/hypercode-report"
+    await hands.shell(
+        f"ln -s /etc/passwd {place}/link.txt; mkfifo -m 600 {place}/pipe.txt; mkdir {place}/folder"
+    )
+    with anyio.fail_after(30):
+        for name in ("link.txt", "pipe.txt", "folder", "none.xml", "../x", "..", "a%2f", "junit.xml;id"):
+            uri = f"hc://run/{hands.run.id}/report/{name}"
+            assert (await hands.call("resource_read", uri=uri)).code == "NOT_FOUND", name

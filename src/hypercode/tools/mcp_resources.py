@@ -8,7 +8,7 @@ from mcp.server.context import ServerRequestContext
 from starlette.requests import Request
 
 from hypercode.domain.grant import Grant
-from hypercode.mcp_protocol.uris import PROC_LOG_TEMPLATE
+from hypercode.mcp_protocol.uris import PROC_LOG_TEMPLATE, REPORT_TEMPLATE
 from hypercode.tools.dispatcher import CallRequest, Dispatcher
 from hypercode.tools.resources import LOG_TYPE
 
@@ -52,7 +52,14 @@ class ResourceMethods:
             description="The output of a process, or of a command whose output was cut.",
             mime_type=LOG_TYPE,
         )
-        return types.ListResourceTemplatesResult(resource_templates=[log], ttl_ms=0, cache_scope="private")
+        report = types.ResourceTemplate(
+            name="test-report",
+            uri_template=REPORT_TEMPLATE,
+            description="A report file of the latest test_run.",
+        )
+        return types.ListResourceTemplatesResult(
+            resource_templates=[log, report], ttl_ms=0, cache_scope="private"
+        )
 
     async def read(
         self, context: Context, params: types.ReadResourceRequestParams

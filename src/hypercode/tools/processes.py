@@ -133,9 +133,9 @@ def read_output(part: ProcessOutput, asked: int) -> ReadOutput:
     )
 
 
-def output_words(result: ReadOutput) -> str:
-    """Say output as a language model reads it: first where it stands, then the text."""
-    state = _state(result.running, result.exit_code, result.signal)
+def output_words(result: ReadOutput, name: str | None = None) -> str:
+    """Say output as a language model reads it: first what it is of and where it stands, then the text."""
+    state = name or _state(result.running, result.exit_code, result.signal)
     head = f"[{state}; bytes {result.offset}-{result.next_offset} of {result.size}"
     if result.dropped:
         head += f"; {result.dropped} bytes before them were dropped"

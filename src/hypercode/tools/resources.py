@@ -4,16 +4,22 @@ MCP's ``resources/read`` and ``resources/list`` are calls of these two, so that 
 them as for every call, and an agent that knows only tools gets at the same.
 """
 
+import base64
+
 from pydantic import Field
 
-from hypercode.domain.errors import NotFound
+from hypercode.domain.errors import NotFound, SandboxDown
+from hypercode.mcp_protocol.junit import REPORT_DIRECTORY
 from hypercode.mcp_protocol.schemas import Arguments, Closed
-from hypercode.mcp_protocol.uris import ProcLog, parse_uri
-from hypercode.sandbox.processes import ProcessesOf, ProcessRead
+from hypercode.mcp_protocol.uris import ProcLog, ReportFile, parse_uri
+from hypercode.sandbox.base import ExecRequest
+from hypercode.sandbox.processes import ProcessesOf, ProcessOutput, ProcessRead
 from hypercode.tools.processes import MAX_READ, output_words, read_output
 from hypercode.tools.registry import Tool, ToolContext, ToolReply
 
 LOG_TYPE = "text/plain"
+# A regular file and nothing else: a pipe in its place would keep us waiting.
+_PART = '[ -f "$1" ] && [ ! -L "$1" ] && wc -c < "$1" && tail -c "+$2" -- "$1" | head -c "$3" | base64'
 
 
 class ResourceReadArguments(Arguments):
@@ -42,17 +48,14 @@ async def resource_read(context: ToolContext, args: ResourceReadArguments) -> To
     if named.run_id != context.grant.run_id:
         # Another run's address and one that never was look the same.
         raise NotFound("there is no such resource")
-    request = ProcessRead(
-        sandbox_id=context.sandbox, proc_id=named.proc_id, offset=named.offset, limit=args.max_bytes
-    )
-    try:
-        part = await context.sandboxes.process_read(request)
-    except NotFound as error:
-        raise NotFound("there is no such resource", hint="The oldest logs are forgotten.") from error
+    if isinstance(named, ProcLog):
+        part = await _log(context, named, args.max_bytes)
+    else:
+        part = await _report(context, named, args.max_bytes)
     read = read_output(part, named.offset)
     result = ResourceText(
         uri=named.uri,
-        mime_type=LOG_TYPE,
+        mime_type=mime_type(named.uri),
         text=read.data,
         offset=read.offset,
         next_offset=read.next_offset,
@@ -61,7 +64,43 @@ async def resource_read(context: ToolContext, args: ResourceReadArguments) -> To
         truncated=read.truncated,
     )
     more = f"\n[more: {named.uri}?offset={read.next_offset}]" if read.truncated else ""
-    return ToolReply(result, output_words(read) + more)
+    return ToolReply(result, output_words(read, None if isinstance(named, ProcLog) else named.name) + more)
+
+
+async def _log(context: ToolContext, named: ProcLog, limit: int) -> ProcessOutput:
+    request = ProcessRead(sandbox_id=context.sandbox, proc_id=named.proc_id, offset=named.offset, limit=limit)
+    try:
+        return await context.sandboxes.process_read(request)
+    except NotFound as error:
+        raise NotFound("there is no such resource", hint="The oldest logs are forgotten.") from error
+
+
+async def _report(context: ToolContext, named: ReportFile, limit: int) -> ProcessOutput:
+    """A file of the report directory: its size, and a part as base64, so that offsets are bytes."""
+    path = f"{REPORT_DIRECTORY}/{named.name}"
+    argv = ["sh", "-c", _PART, "sh", path, str(named.offset + 1), str(limit)]
+    got = await context.sandboxes.exec(context.sandbox, ExecRequest(argv=argv, timeout_s=30))
+    size, _, data = got.stdout.partition("\n")
+    if got.exit_code != 0 or not size.strip().isdigit():
+        raise NotFound("there is no such resource", hint="The next test_run removes a report.")
+    try:
+        count = len(base64.b64decode(data))
+    except ValueError as error:
+        raise SandboxDown("the sandbox sent something that is no reply") from error
+    return ProcessOutput(
+        data_b64=data,
+        offset=named.offset,
+        next_offset=named.offset + count,
+        size=int(size.strip()[:15]),
+        running=False,
+        exit_code=0,
+        signal=None,
+    )
+
+
+def mime_type(uri: str) -> str:
+    """What kind of text an address stands for."""
+    return {"xml": "application/xml", "json": "application/json"}.get(uri.rpartition(".")[2], LOG_TYPE)
 
 
 class ResourceListArguments(Arguments):

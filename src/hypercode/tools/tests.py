@@ -3,6 +3,8 @@
 What comes back was written by code that an agent may have changed: it is checked, cut, and never trusted.
 """
 
+import posixpath
+
 from pydantic import Field, field_validator, model_validator
 
 from hypercode.domain.check import TestCase, TestOutcome
@@ -11,10 +13,12 @@ from hypercode.domain.tool_call import Touched
 from hypercode.mcp_protocol.caps import cap_text
 from hypercode.mcp_protocol.reports import Report
 from hypercode.mcp_protocol.schemas import Arguments, Closed, WorkspacePath
+from hypercode.mcp_protocol.uris import ReportFile
 from hypercode.sandbox.base import ExecResult
 from hypercode.tools.detection import find_frameworks
 from hypercode.tools.frameworks import FRAMEWORKS, Framework, Name, of_command
-from hypercode.tools.registry import Tool, ToolContext, ToolReply
+from hypercode.tools.registry import Link, Tool, ToolContext, ToolReply
+from hypercode.tools.resources import mime_type
 from hypercode.tools.shell import log_uri, with_log
 from hypercode.tools.test_execution import Asked, Coverage, TestsDone, run_again, run_tests
 
@@ -139,6 +143,7 @@ class TestsRan(Closed):
     output: str
     truncated: bool
     resource_uri: str | None
+    report_uri: str | None
 
 
 async def test_run(context: ToolContext, args: TestRunArguments) -> ToolReply:
@@ -153,7 +158,11 @@ async def test_run(context: ToolContext, args: TestRunArguments) -> ToolReply:
     flaky = await _flaky(context, framework, asked, done) if args.rerun_failed else []
     result = _ran(context, framework, done, flaky)
     await context.report(_counts(result))
-    return with_log(ToolReply(result, _words(result)), result.resource_uri)
+    reply = with_log(ToolReply(result, _words(result)), result.resource_uri)
+    if result.report_uri is None:
+        return reply
+    report = Link(result.report_uri, "test report", mime_type(result.report_uri))
+    return ToolReply(reply.data, reply.text, (*reply.links, report))
 
 
 test_run.__test__ = False  # type: ignore[attr-defined]
@@ -217,7 +226,15 @@ def _ran(context: ToolContext, framework: Framework | None, done: TestsDone, fla
         output=output,
         truncated=len(red) > MAX_FAILURES or cut or done.result.truncated,
         resource_uri=log_uri(context, done.result),
+        report_uri=_report_uri(context, framework, done),
     )
+
+
+def _report_uri(context: ToolContext, framework: Framework | None, done: TestsDone) -> str | None:
+    """The address of the report as the runner wrote it, where it is a file of its own."""
+    if framework is None or framework.source != "file" or done.report is None:
+        return None
+    return ReportFile(context.grant.run_id, posixpath.basename(framework.path)).uri
 
 
 def _both(done: ExecResult) -> str:
