@@ -8,8 +8,22 @@ from hashlib import sha256
 from hypercode.agents.intent import ToolOutcome
 from hypercode.llm.base import RequestedCall
 
-READ_ONLY = frozenset({"fs_read", "fs_search", "fs_tree", "git_status", "git_diff", "plan_status"})
-LOOKING = READ_ONLY | {"test_run", "repair_failing_test"}
+READ_ONLY = frozenset(
+    {
+        "fs_read",
+        "fs_search",
+        "fs_tree",
+        "git_status",
+        "git_diff",
+        "plan_status",
+        "sh_read",
+        "sh_list",
+        "resource_read",
+        "resource_list",
+        "test_discover",
+    }
+)
+LOOKING = READ_ONLY | {"test_run", "repair_failing_test", "lint_run", "type_check"}
 NUDGE_AT = 3
 STUCK_AT = 5
 
