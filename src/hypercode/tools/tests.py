@@ -5,6 +5,7 @@ What comes back was written by code that an agent may have changed: it is checke
 
 import posixpath
 
+from mcp import types
 from pydantic import Field, field_validator, model_validator
 
 from hypercode.domain.check import TestCase, TestOutcome
@@ -17,7 +18,7 @@ from hypercode.mcp_protocol.uris import ReportFile
 from hypercode.sandbox.base import ExecResult
 from hypercode.tools.detection import find_frameworks
 from hypercode.tools.frameworks import FRAMEWORKS, Framework, Name, of_command
-from hypercode.tools.registry import Link, Tool, ToolContext, ToolReply
+from hypercode.tools.registry import Tool, ToolContext, ToolReply
 from hypercode.tools.resources import mime_type
 from hypercode.tools.shell import log_uri, with_log
 from hypercode.tools.test_execution import Asked, Coverage, TestsDone, run_again, run_tests
@@ -161,8 +162,11 @@ async def test_run(context: ToolContext, args: TestRunArguments) -> ToolReply:
     reply = with_log(ToolReply(result, _words(result)), result.resource_uri)
     if result.report_uri is None:
         return reply
-    report = Link(result.report_uri, "test report", mime_type(result.report_uri))
-    return ToolReply(reply.data, reply.text, (*reply.links, report))
+    kind = mime_type(result.report_uri)
+    report = types.ResourceLink(
+        type="resource_link", uri=result.report_uri, name="test report", mime_type=kind
+    )
+    return ToolReply(reply.data, reply.text, (*reply.parts, report))
 
 
 test_run.__test__ = False  # type: ignore[attr-defined]
