@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from hypercode.domain.address import Address, port
@@ -104,6 +104,11 @@ class AddressSettings(BaseModel):
     worker: TcpAddress | None = None
 
 
+def _named(path: object) -> object:
+    """An empty variable names no file, and not the directory that a process happens to be in."""
+    return None if path == "" else path
+
+
 class Settings(BaseSettings):
     """Everything that can be configured; nested sections use ``__`` (HYPERCODE_SANDBOX__MEMORY_MB)."""
 
@@ -120,7 +125,7 @@ class Settings(BaseSettings):
     redis_url: SecretStr | None = None
     log_level: str = "INFO"
     otlp_endpoint: str | None = None
-    policy_file: Path | None = None
+    policy_file: Annotated[Path | None, BeforeValidator(_named)] = None
     sandbox: SandboxSettings = Field(default_factory=SandboxSettings)
     llm: LlmSettings = Field(default_factory=LlmSettings)
     approvals: ApprovalSettings = Field(default_factory=ApprovalSettings)

@@ -150,6 +150,7 @@ def test_doctor_says_which_policy_holds(mine: Path) -> None:
     look = doctor._policy  # pyright: ignore[reportPrivateUsage]
     assert look(Settings()).startswith(f"built-in version {BUILT_IN.version}, sha256 {BUILT_IN.sha256[:12]}")
     assert "mine version 4" in look(Settings(policy_file=mine))
+    assert Settings(policy_file="").policy_file is None  # type: ignore[arg-type]
     mine.write_text("name: [")
     with pytest.raises(InvalidPolicy, match=r"mine\.yaml: line \d"):
         look(Settings(policy_file=mine))
