@@ -57,6 +57,10 @@ REQUIREMENTS = {
         "A check that does not exist, hangs, or fails at base for another reason is never a verified result.",
         "issue:#2, Bad input",
     ),
+    "policy:file": Requirement(
+        "A policy of one's own decides the calls of a run; with one that can't be read no run begins.",
+        "issue:#4, Policy",
+    ),
     "apply:diff": Requirement(
         "`hypercode apply` brings a run's diff into the repository, all or nothing.", "issue:#2"
     ),

@@ -1,7 +1,11 @@
 """A policy's text is closed: what is wrong with it is said with its line and field, and never half taken."""
 
+import contextlib
+
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from hypercode.domain.errors import InvalidPolicy
 from hypercode.domain.role import AgentRole
@@ -36,6 +40,10 @@ roles:
 tests:
   - {role: coder, tool: fs_write, paths: [secrets/a], expect: ask, rule: kept}
 """
+RUBBISH = (
+    "", "{", "}", "[", "]", ": ", "- ", "\t", "\n", "&a ", "*a", "!!python/name:os ", "'", '"', "| ", "? ", "---\n", "%YAML 1.2\n", "\0",
+    "\ufeff", "\u2028", "\ud800", "null", "no", "1e9", "0x10", "<<: ", "{}: 1", "[a]: b", "9" * 30, "#", "\r", '"\\ud800"',
+)  # fmt: skip
 HEAD = "name: a\nversion: 1\n"
 
 
@@ -182,3 +190,13 @@ def test_a_table_in_a_file_of_its_own() -> None:
 
 def test_the_built_in_text_can_be_copied() -> None:
     assert parsed(BUILT_IN_TEXT) == BUILT_IN
+
+
+@settings(max_examples=200, deadline=None, derandomize=True, database=None)
+@given(st.lists(st.tuples(st.integers(0, len(WHOLE)), st.integers(0, 20), st.sampled_from(RUBBISH)), min_size=1, max_size=4))  # fmt: skip
+def test_no_text_breaks_the_reader(cuts: list[tuple[int, int, str]]) -> None:
+    text = WHOLE
+    for at, length, put in cuts:
+        text = text[:at] + put + text[at + length :]
+    with contextlib.suppress(InvalidPolicy):
+        assert parsed(text).name

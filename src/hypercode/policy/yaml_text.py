@@ -37,6 +37,8 @@ def read_yaml(text: str) -> tuple[Plain, dict[Place, int]]:
     except yaml.reader.ReaderError as error:
         line = text[: error.position].count("\n") + 1
         raise YamlFault(line, "not YAML: a character that YAML does not have") from None
+    except UnicodeEncodeError:
+        raise YamlFault(1, "not YAML: half of a character") from None
     if node is None:
         raise YamlFault(1, "the text is empty")
     lines: dict[Place, int] = {}
