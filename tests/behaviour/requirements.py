@@ -139,4 +139,9 @@ REQUIREMENTS = {
         "An agent asks a person; the run waits, over a kill of its worker, and the answer is the tool's result.",
         "issue:#4",
     ),
+    "preview:behind-sign-in": Requirement(
+        "An app that an agent deployed opens in the browser of who is signed in, at an origin of its own; a hostile "
+        "one reads nothing of the platform, and nobody else sees it.",
+        "issue:#4, security.md, Previews",
+    ),
 }

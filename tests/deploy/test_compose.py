@@ -74,6 +74,7 @@ def test_who_holds_the_engine_and_the_keys(services: dict[str, Any]) -> None:
         "grant.key": {"gateway"},
         "grant.pub": {"tools"},
         "platform.key": {"worker", "tools"},
+        "preview.key": {"gateway", "tools"},
         "verification.key": {"worker", "verifier"},
         "verifier.key": {"verifier", "tools"},
         "sandboxd.key": {"tools", "sandboxd"},

@@ -27,9 +27,10 @@ HONEST = ("UNCERTAIN", "SANDBOX_DOWN")
 WORKERS = {"worker-architect", "worker-coder"}
 # Who may reach whom; docs/explanation/deployment.md draws it. The workers share their networks.
 REACHES = {
-    "gateway": {"postgres", "redis", "prometheus", "gateway"},
+    "gateway": {"postgres", "redis", "tools", "platform", "prometheus", "gateway"},
     "worker-coder": {"postgres", "redis", "tools", "platform", "verifier", "egress", "prometheus"} | WORKERS,
-    "tools": {"postgres", "redis", "sandboxd", "tools", "platform", "verifier", "prometheus"} | WORKERS,
+    "tools": {"postgres", "redis", "sandboxd", "tools", "platform", "gateway", "verifier", "prometheus"}
+    | WORKERS,
     "verifier": {"postgres", "tools", "platform", "verifier", "prometheus"} | WORKERS,
     "sandboxd": {"tools", "platform", "sandboxd", "prometheus"},
     "egress": {"egress"} | WORKERS,

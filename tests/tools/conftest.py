@@ -78,6 +78,7 @@ def keys(minting: Mint) -> PlatformKeys:
         platform="platform-key",
         verifier="verifier-key",
         sandboxd="sandboxd-key",
+        preview="preview-key",
         grant_public_hex=minting.public_hex,
     )
 

@@ -7,7 +7,12 @@ import pytest
 from sqlalchemy import update
 
 from hypercode.agents.mcp_client import ToolSession
+from hypercode.domain.errors import NotFound, PermissionDenied
+from hypercode.domain.web_exchange import WebRequest
 from hypercode.events.log import read
+from hypercode.platform_api import types as api
+from hypercode.platform_api.client import PlatformClient
+from hypercode.platform_api.previews import DeploymentStop, PreviewAsk, PreviewClient
 from hypercode.sandbox.apps import AppsOf
 from hypercode.store.database import Database
 from hypercode.store.tables import DeploymentRow, RunRow
@@ -184,3 +189,36 @@ async def test_d3_another_tasks_deployments_are_not_there(
         assert (await other.call("deploy", taking, key="taking")).code == "NOT_FOUND"
         assert (await other.call("deploy_status", {}, key="all")).data["deployments"] == []
     assert await statuses(hands) == [("serving", True)]
+
+
+async def test_the_gateways_key_opens_previews_and_nothing_else(trusted_hands: Any, keys: Any) -> None:
+    hands = trusted_hands
+    made = (await deploy(hands, "seen"))["deployment"]
+    address = made["preview_url"].split("//")[1].partition(".")[0]
+    socket = hands.socket.with_name("platform.sock")
+    gateway, worker = PreviewClient(socket, keys.preview), PreviewClient(socket, keys.platform)
+    asked = PreviewAsk(preview_id=address, request=WebRequest(method="GET", target="/"))
+    async with gateway.preview(asked) as answer:
+        assert answer.head.status == 200
+        assert b"".join([part async for part in answer.body]) == b"seen"
+    for client, ask in ((worker, asked), (PreviewClient(socket, "no-key"), asked)):
+        with pytest.raises(PermissionDenied):
+            async with client.preview(ask):
+                pass
+        await client.close()
+    with pytest.raises(NotFound):
+        async with gateway.preview(asked.model_copy(update={"preview_id": "0" * 32})):
+            pass
+    other = PlatformClient(socket, keys.preview)
+    with pytest.raises(PermissionDenied):
+        await other.sandbox_close(api.SandboxClose(run_id=hands.run.id))
+    await other.close()
+    stop = DeploymentStop(task_id=hands.run.task_id, deployment_id=made["deployment_id"])
+    with pytest.raises(NotFound):
+        await gateway.deployment_stop(stop.model_copy(update={"task_id": "tsk_other"}))
+    await gateway.deployment_stop(stop)
+    assert await statuses(hands) == []
+    with pytest.raises(NotFound):
+        async with gateway.preview(asked):
+            pass
+    await gateway.close()

@@ -10,7 +10,7 @@ from biscuit_auth import KeyPair
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-BEARER_KEYS = ("platform.key", "verifier.key", "verification.key", "sandboxd.key")
+BEARER_KEYS = ("platform.key", "verifier.key", "verification.key", "sandboxd.key", "preview.key")
 
 
 def keys(

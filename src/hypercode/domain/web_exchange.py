@@ -6,6 +6,7 @@ is answered.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -69,17 +70,32 @@ class WebHead(BaseModel):
 
 @dataclass(frozen=True)
 class WebAnswer:
-    """An answer whose body is still coming."""
+    """An answer whose body is still coming; closing the body ends the exchange."""
 
     head: WebHead
-    body: AsyncIterator[bytes]
+    body: AsyncGenerator[bytes]
+
+
+async def begun(exchange: AbstractAsyncContextManager[WebAnswer]) -> WebAnswer:
+    """Begin an exchange, so that what goes wrong before its head is raised here; its body ends it."""
+    parts = _parts(exchange)
+    head = await anext(parts)
+    return WebAnswer(WebHead.model_validate_json(head), parts)
+
+
+async def _parts(exchange: AbstractAsyncContextManager[WebAnswer]) -> AsyncGenerator[bytes]:
+    async with exchange as answer:
+        yield answer.head.line()
+        async for part in answer.body:
+            yield part
 
 
 async def wire_form(answer: WebAnswer) -> AsyncGenerator[bytes]:
     """Yield the answer's wire form."""
-    yield answer.head.line()
-    async for part in answer.body:
-        yield part
+    async with aclosing(answer.body):
+        yield answer.head.line()
+        async for part in answer.body:
+            yield part
 
 
 async def from_wire(parts: AsyncIterator[bytes]) -> WebAnswer:

@@ -13,6 +13,7 @@ from hypercode.gateway import (
     api_tokens,
     approvals,
     artifacts,
+    deployments,
     health,
     models,
     projects,
@@ -28,6 +29,7 @@ from hypercode.gateway.counts import counts
 from hypercode.gateway.deps import Parts
 from hypercode.gateway.errors import Problem, install_error_handlers
 from hypercode.gateway.openapi import document, operation_id
+from hypercode.gateway.previews import PreviewHost, Previews
 from hypercode.gateway.request_limit import RequestLimit
 from hypercode.gateway.request_log import RequestLog
 from hypercode.gateway.run_gauges import RunGauges
@@ -39,7 +41,19 @@ from hypercode.store.database import Database
 from hypercode.telemetry.metrics import SIGN_INS, begin_at_zero
 
 DESCRIPTION = "A self-hosted AI coding platform: tasks, runs, their events and their proofs."
-RESOURCES = (users, api_tokens, projects, models, tasks, runs, streams, artifacts, approvals, questions)
+RESOURCES = (
+    users,
+    api_tokens,
+    projects,
+    models,
+    tasks,
+    runs,
+    streams,
+    artifacts,
+    approvals,
+    questions,
+    deployments,
+)
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 
@@ -49,6 +63,7 @@ def create_app(
     """Make the gateway on a migrated database; nothing connects before the app starts."""
     live = LiveEvents(database, wake_ups(database, RUN_EVENTS))
     shared = counts(database.redis)
+    previews = Previews(settings, database)
     parts = Parts(
         settings=settings,
         database=database,
@@ -58,6 +73,7 @@ def create_app(
         request_limit=RequestLimit(shared, settings.gateway.requests_per_minute),
         heartbeat_s=heartbeat_s,
         run_gauges=RunGauges(database),
+        previews=previews,
     )
 
     @asynccontextmanager
@@ -66,6 +82,7 @@ def create_app(
         streams.show_streams()
         async with live:
             yield
+        await previews.close()
 
     app = _routes(lifespan, ui or StaticUi())
     app.state.parts = parts
@@ -96,6 +113,8 @@ def _routes(lifespan: Lifespan | None, ui: StaticUi) -> FastAPI:
     app.include_router(api)
     app.add_middleware(BodyLimit)
     app.add_middleware(RequestLog)
+    # Last, and so the outermost: what is addressed to a preview never reaches the platform's own routes.
+    app.add_middleware(PreviewHost)
     install_error_handlers(app)
     app.openapi = lru_cache(maxsize=1)(lambda: document(app))
     app.include_router(ui_router(ui))

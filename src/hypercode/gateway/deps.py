@@ -13,6 +13,7 @@ from hypercode.domain.role import PersonRole
 from hypercode.events.live import LiveEvents
 from hypercode.gateway.attempts import SignInAttempts
 from hypercode.gateway.auth import Caller, identify
+from hypercode.gateway.previews import Previews
 from hypercode.gateway.request_limit import RequestLimit
 from hypercode.gateway.run_gauges import RunGauges
 from hypercode.settings import Settings
@@ -32,6 +33,7 @@ class Parts:
     request_limit: RequestLimit
     heartbeat_s: float
     run_gauges: RunGauges
+    previews: Previews
 
 
 def parts_of(connection: HTTPConnection) -> Parts:

@@ -5,8 +5,7 @@ import hmac
 import json
 import socket
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -29,7 +28,7 @@ from hypercode.domain.errors import (
     TooLarge,
     Unauthenticated,
 )
-from hypercode.domain.web_exchange import wire_form
+from hypercode.domain.web_exchange import begun, wire_form
 from hypercode.sandbox import wire
 from hypercode.sandbox.apps import (
     AppExec,
@@ -107,10 +106,9 @@ def create_app(sandboxes: Sandboxes, key: str, *, running: Count | None = None) 
 
     async def app_http(request: Request) -> Response:
         asked = AppHttp.model_validate_json(await _body(request))
-        parts = _web_answer(sandboxes, asked)
-        # Read off here, so that what goes wrong before it is told with a status of its own.
-        head = await anext(parts)
-        return StreamingResponse(_after(head, parts), media_type="application/octet-stream")
+        # Begun here, so that what goes wrong before its head is told with a status of its own.
+        answer = await begun(sandboxes.apps.http(asked))
+        return StreamingResponse(wire_form(answer), media_type="application/octet-stream")
 
     streams = {"build_environment": build, "app_build": app_build, "app_http": app_http}
     verbs = {name: _one_answer(name, verb) for name, verb in _verbs(sandboxes).items()}
@@ -308,19 +306,6 @@ async def _last_line(build: Work, progress: Progress) -> dict[str, Any]:
         _log.exception("build_failed")
         return {"type": "error", **error_body(HyperCodeError("sandboxd failed; its log says why"))}
     return {"type": "result", **built.model_dump(mode="json")}
-
-
-async def _web_answer(sandboxes: Sandboxes, asked: AppHttp) -> AsyncGenerator[bytes]:
-    async with sandboxes.apps.http(asked) as answer:
-        async for part in wire_form(answer):
-            yield part
-
-
-async def _after(head: bytes, parts: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
-    async with aclosing(parts):
-        yield head
-        async for part in parts:
-            yield part
 
 
 async def serve(settings: Settings) -> None:

@@ -27,6 +27,7 @@ from hypercode.tools.limits import CallLimits
 from hypercode.tools.mcp_app import HOST, create_mcp_app
 from hypercode.tools.platform import create_platform_app
 from hypercode.tools.platform_work import PlatformWork
+from hypercode.tools.preview_work import PreviewWork
 from hypercode.tools.processes import PROCESS_TOOLS
 from hypercode.tools.questions import Questions
 from hypercode.tools.registry import Registry
@@ -72,7 +73,9 @@ def create_app(
     beside = [Route("/healthz", _healthz), Route("/metrics", _metrics)]
     return ToolsApps(
         mcp=create_mcp_app(dispatcher, keys.grant_public_hex, routes=beside, host=host, limits=rules.limits),
-        platform=create_platform_app(PlatformWork(database, sandboxes), keys, routes=beside),
+        platform=create_platform_app(
+            PlatformWork(database, sandboxes), PreviewWork(database, sandboxes), keys, routes=beside
+        ),
         owner=owner,
     )
 

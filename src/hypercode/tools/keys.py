@@ -15,6 +15,8 @@ class PlatformKeys:
     verifier: str = field(repr=False)
     sandboxd: str = field(repr=False)
     grant_public_hex: str
+    preview: str = field(default="", repr=False)
+    """The gateway's, for previews alone; without it there are none."""
 
     @classmethod
     def read(cls, directory: Path) -> "PlatformKeys":
@@ -24,6 +26,7 @@ class PlatformKeys:
             verifier=_key(directory / "verifier.key"),
             sandboxd=_key(directory / "sandboxd.key"),
             grant_public_hex=_public_key(directory / "grant.pub"),
+            preview=_key(directory / "preview.key"),
         )
 
 

@@ -22,23 +22,28 @@ from hypercode.domain.errors import (
     TooLarge,
     Unauthenticated,
 )
+from hypercode.domain.web_exchange import begun, wire_form
 from hypercode.platform_api import types as api
+from hypercode.platform_api.previews import DeploymentStop, PreviewAsk
 from hypercode.platform_api.wire import error_body, http_status
 from hypercode.store.database import DATABASE_AWAY, database_away
 from hypercode.telemetry.tracing import Traced
 from hypercode.tools.keys import PlatformKeys
 from hypercode.tools.platform_work import PlatformWork
+from hypercode.tools.preview_work import PreviewWork
 
 log = structlog.get_logger(__name__)
 
 MAX_BODY = 64 * 1024 * 1024
 """Diffs travel in bodies; nothing else is large."""
 
-RequestT = TypeVar("RequestT", bound=api.PlatformRequest)
+RequestT = TypeVar("RequestT", bound=BaseModel)
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-def create_platform_app(work: PlatformWork, keys: PlatformKeys, *, routes: list[Route]) -> Starlette:
+def create_platform_app(
+    work: PlatformWork, previews: PreviewWork, keys: PlatformKeys, *, routes: list[Route]
+) -> Starlette:
     """Build the app: one POST endpoint a verb, and ``routes`` beside them."""
     worker = [keys.platform]
 
@@ -60,6 +65,12 @@ def create_platform_app(work: PlatformWork, keys: PlatformKeys, *, routes: list[
             Route(
                 "/platform/check_run",
                 _plain(api.CheckRun, work.check_run, [keys.verifier]),
+                methods=["POST"],
+            ),
+            Route("/platform/preview", _preview(previews, [keys.preview]), methods=["POST"]),
+            Route(
+                "/platform/deployment_stop",
+                _plain(DeploymentStop, previews.deployment_stop, [keys.preview]),
                 methods=["POST"],
             ),
             *routes,
@@ -88,6 +99,24 @@ def _plain(
             log.error("platform.broke", verb=request.url.path, exc_info=error)
             return _error(HyperCodeError("the tools process failed", hint="Its log says more."))
         return JSONResponse(reply.model_dump(mode="json") if reply is not None else {})
+
+    return endpoint
+
+
+def _preview(previews: PreviewWork, accepted: list[str]) -> Handler:
+    """The app's answer as it comes, after its head."""
+
+    async def endpoint(request: Request) -> Response:
+        try:
+            _authenticate(request, accepted)
+            answer = await begun(await previews.preview(await _body(request, PreviewAsk)))
+        except HyperCodeError as error:
+            return _error(error)
+        except DATABASE_AWAY as error:
+            return _error(database_away(error))
+        except ClientDisconnect:
+            return Response(status_code=499)
+        return StreamingResponse(wire_form(answer), media_type="application/octet-stream")
 
     return endpoint
 

@@ -66,8 +66,19 @@ export const listArtifacts = async (runId: string) =>
 /** Where the browser downloads an artifact from. */
 export const artifactUrl = (id: string) => `/api/v1/artifacts/${encodeURIComponent(id)}`;
 
-export const readArtifact = (id: string) =>
-  dataOf<string>(client.GET("/api/v1/artifacts/{artifact_id}", { params: { path: { artifact_id: id } }, parseAs: "text" }));
+/** An empty one, such as the diff of a run that changed nothing, comes as no data at all. */
+export const readArtifact = async (id: string) =>
+  (await dataOf<string | undefined>(client.GET("/api/v1/artifacts/{artifact_id}", { params: { path: { artifact_id: id } }, parseAs: "text" }))) ?? "";
+
+export const listDeployments = async (taskId: string) =>
+  (await dataOf(client.GET("/api/v1/tasks/{task_id}/deployments", { params: { path: { task_id: taskId } } }))).items;
+
+export const stopDeployment = (id: string) =>
+  dataOf(client.POST("/api/v1/deployments/{deployment_id}/stop", { params: { path: { deployment_id: id } } }));
+
+/** A one-time address of the preview, for this browser. */
+export const previewUrl = async (id: string) =>
+  (await dataOf(client.POST("/api/v1/deployments/{deployment_id}/ticket", { params: { path: { deployment_id: id } } }))).url;
 
 export const listTokens = async () => (await dataOf(client.GET("/api/v1/tokens"))).items;
 

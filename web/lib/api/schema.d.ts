@@ -91,6 +91,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/deployments/{deployment_id}/stop": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Stop Deployment
+         * @description Stop and remove it, with the one that stands by for it.
+         */
+        post: operations["stop_deployment"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/deployments/{deployment_id}/ticket": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Make Preview Ticket
+         * @description Make a one-time way into the preview, for a signed-in browser.
+         */
+        post: operations["make_preview_ticket"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/login": {
         parameters: {
             query?: never;
@@ -397,6 +437,23 @@ export interface paths {
         };
         /** Get Task */
         get: operations["get_task"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tasks/{task_id}/deployments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List Deployments */
+        get: operations["list_deployments"];
         put?: never;
         post?: never;
         delete?: never;
@@ -824,6 +881,37 @@ export interface components {
             status: string;
         };
         /**
+         * Deployment
+         * @description A deployment as people see it.
+         */
+        Deployment: {
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Detail */
+            detail: string;
+            /**
+             * Expires At
+             * Format: date-time
+             */
+            expires_at: string;
+            /** Id */
+            id: string;
+            /** Image */
+            image: string;
+            /** Port */
+            port: number;
+            /** Replaces Id */
+            replaces_id: string | null;
+            /** Run Id */
+            run_id: string;
+            status: components["schemas"]["DeploymentStatus"];
+            /** Task Id */
+            task_id: string;
+        };
+        /**
          * DeploymentChanged
          * @description A deployment's status; ``detail`` says why, where there is a why.
          */
@@ -855,6 +943,14 @@ export interface components {
              * @enum {string}
              */
             type: "deployment.changed";
+        };
+        /**
+         * DeploymentList
+         * @description Newest first.
+         */
+        DeploymentList: {
+            /** Items */
+            items: components["schemas"]["Deployment"][];
         };
         /**
          * DeploymentStatus
@@ -1268,6 +1364,14 @@ export interface components {
             kind: "command" | "diff" | "arguments";
             /** Text */
             text: string;
+        };
+        /**
+         * PreviewTicket
+         * @description Where to go; the address works once, within a minute, in the browser that asked.
+         */
+        PreviewTicket: {
+            /** Url */
+            url: string;
         };
         /**
          * Problem
@@ -2282,6 +2386,68 @@ export interface operations {
             };
         };
     };
+    stop_deployment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                deployment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description What went wrong, as problem+json */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    make_preview_ticket: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                deployment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PreviewTicket"];
+                };
+            };
+            /** @description What went wrong, as problem+json */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     login: {
         parameters: {
             query?: never;
@@ -2936,6 +3102,37 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["TaskDetail"];
+                };
+            };
+            /** @description What went wrong, as problem+json */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_deployments: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                task_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeploymentList"];
                 };
             };
             /** @description What went wrong, as problem+json */

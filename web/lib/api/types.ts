@@ -19,6 +19,7 @@ export type TaskDetail = Schemas["TaskDetail"];
 export type Run = Schemas["Run"];
 export type EventPage = Schemas["EventPage"];
 export type Artifact = Schemas["Artifact"];
+export type Deployment = Schemas["Deployment"];
 export type ApiToken = Schemas["ApiToken"];
 export type Approval = Schemas["Approval"];
 export type ApprovalState = Schemas["ApprovalState"];

@@ -9,6 +9,7 @@ import { useMedia } from "@/lib/media";
 import { useRunView } from "../use-run-view";
 import { AttestationTab } from "./attestation-tab";
 import { ConnectionBanner } from "./connection-banner";
+import { DeploymentsCard } from "./deployments-card";
 import { DiffTab } from "./diff-tab";
 import { FilesTab } from "./files-tab";
 import { PendingAsks } from "./pending-asks";
@@ -58,6 +59,7 @@ export function RunDetails({ detail, run }: { detail: TaskDetail; run: Run }) {
       {stream.error && <ErrorCard what="The live events could not be read." error={stream.error} onRetry={() => window.location.reload()} />}
       <PendingAsks asks={view.asks} />
       <ResultCard view={view} require={detail.task.require} />
+      <DeploymentsCard taskId={detail.task.id} changes={view.deploymentChanges} />
       {wide ? (
         <div className="grid grid-cols-[minmax(0,5fr)_minmax(0,6fr)] items-start gap-6">
           {activity}

@@ -235,6 +235,11 @@ function noteOf(event: RunEvent): Note | null {
       const bad = event.payload.status === "failed" || event.payload.status === "conflicted";
       return { icon: bad ? "alert" : "plan", tone: bad ? "err" : "neutral", title: `Part “${event.payload.item_id}” ${event.payload.status}`, detail: event.payload.detail };
     }
+    case "deployment.changed": {
+      const { status, detail } = event.payload;
+      if (status === "serving") return { icon: "monitor", tone: "ok", title: "A deployment runs", detail };
+      return status === "failed" ? { icon: "alert", tone: "err", title: "A deployment did not get healthy", detail } : null;
+    }
     case "diff.exported": {
       const { files, insertions, deletions } = event.payload;
       return { icon: "file", tone: "neutral", title: `Diff stored: ${plural(files, "file")}, +${insertions} −${deletions}`, detail: "" };

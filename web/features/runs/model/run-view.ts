@@ -33,6 +33,8 @@ export interface RunView {
   finished: Payloads["run.finished"] | null;
   /** What the run asks a person right now, oldest first. */
   asks: readonly Ask[];
+  /** How often a deployment changed: when it moves, the list of them is read again. */
+  deploymentChanges: number;
   errors: number;
   rows: readonly Row[];
   /** Index in rows by call id, so that a result finds its request. */
@@ -60,6 +62,7 @@ export const EMPTY_VIEW: RunView = {
   attestationId: null,
   finished: null,
   asks: [],
+  deploymentChanges: 0,
   errors: 0,
   rows: [],
   callRows: {},
@@ -109,6 +112,8 @@ function changeOf(view: RunView, event: RunEvent): Partial<RunView> {
       const progress = { status, childRunId: child_run_id ?? before?.childRunId ?? null, detail };
       return { planProgress: { ...view.planProgress, [item_id]: progress } };
     }
+    case "deployment.changed":
+      return { deploymentChanges: view.deploymentChanges + 1 };
     case "diff.exported":
       return { diff: event.payload, step: "The diff is stored" };
     case "verification.phase_changed":
@@ -172,6 +177,14 @@ const TOOL_WORDS: Record<string, string> = {
   plan_status: "Looking at the plan",
   task_delegate: "Handing over to a Coder",
   ask_user: "Asking a person",
+  container_build: "Building an image",
+  container_run: "Starting a container",
+  container_exec: "Running a command in a container",
+  container_logs: "Reading a container's output",
+  deploy: "Deploying",
+  deploy_status: "Looking at the deployments",
+  deploy_rollback: "Going back to the deployment before",
+  deploy_stop: "Stopping a deployment",
 };
 
 /** A tool's name as a person would say it. */
