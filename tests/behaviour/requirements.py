@@ -74,6 +74,14 @@ REQUIREMENTS = {
     "delegation:read-only": Requirement(
         "The Architect can't write in its workspace, and has no tool that writes.", "agents.md"
     ),
+    "memory:next-run": Requirement(
+        "What a run notes and decides reaches the next run of the project, as data; how it ended does too.",
+        "issue:#4, Context",
+    ),
+    "audit:verify": Requirement(
+        "Every call is audited, each run's audit is sealed at its end, and `hypercode audit verify` says that it holds.",
+        "issue:#4, Audit",
+    ),
     "model:openai": Requirement(
         "A Coder works with a model that speaks OpenAI Chat Completions.", "issue:#2"
     ),

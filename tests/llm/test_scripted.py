@@ -23,9 +23,9 @@ runs:
 async def ask(script: str, *, turn: int = 1, goal: str = "", tools: tuple[str, ...] = ()) -> ModelReply:
     request = ModelRequest(
         model="scripted:x",
-        messages=[Message(role="user", content=goal)],
+        messages=[Message(role="user", content=f"# Task\n{goal}\n\nAn earlier run said: greeting")],
         tools=[ToolSpec(name=name, description="", parameters={}) for name in tools],
-        run_key="run",
+        run_key=f"coder:{goal}",
         turn=turn,
     )
     with anyio.fail_after(5):

@@ -3,12 +3,15 @@
 from pydantic import BaseModel, ConfigDict, Field
 
 from hypercode.domain.check import Check
+from hypercode.mcp_protocol.quoting import wrapped
 
 SHOWN_RED = 40
 
 
 class TaskContract(BaseModel):
-    """Pinned for the whole run, never compacted away. ``notes`` is the repository's own AGENTS.md, which is data."""
+    """Pinned for the whole run, never compacted away. ``notes`` is the repository's own AGENTS.md and ``memory``
+    what earlier runs of the project left; both are data, and ``memory`` comes marked as such.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -16,6 +19,7 @@ class TaskContract(BaseModel):
     checks: list[Check] = Field(default_factory=list)
     base_red: list[str] = Field(default_factory=list)
     notes: str = ""
+    memory: str = ""
     facts: dict[str, str] = Field(default_factory=dict)
 
     def words(self) -> str:
@@ -27,6 +31,8 @@ class TaskContract(BaseModel):
             )
         if self.notes.strip():
             parts.append("# The repository's own notes\n" + wrapped("AGENTS.md", self.notes))
+        if self.memory.strip():
+            parts.append("# From earlier runs of this project\n" + self.memory.strip())
         return "\n\n".join(parts)
 
     def _check_words(self) -> str:
@@ -45,9 +51,3 @@ class TaskContract(BaseModel):
         else:
             lines.append("All tests were green before any change.")
         return "\n".join(lines)
-
-
-def wrapped(name: str, text: str) -> str:
-    """Text that others wrote, marked as data; it can't close its own wrapping."""
-    inside = text.strip().replace("</data", "<\\/data")
-    return f'<data source="{name}">\n{inside}\n</data>'

@@ -2,9 +2,9 @@
 
 from typing import cast
 
-from hypercode.agents.contract import wrapped
 from hypercode.agents.intent import ChildEnded, ToolOutcome
 from hypercode.llm.base import RequestedCall
+from hypercode.mcp_protocol.quoting import wrapped
 
 
 class Delegation:

@@ -15,6 +15,7 @@ PREFIXES = {
     "sandbox": "sbx",
     "artifact": "art",
     "plan": "pln",
+    "memory": "mem",
     "tool_call": "call",
     "approval": "apr",
     "question": "qst",

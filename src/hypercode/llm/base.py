@@ -51,7 +51,7 @@ class Message(BaseModel):
 class ModelRequest(BaseModel):
     """What a model is asked: its name, the history, the tools it may ask for.
 
-    ``run_key`` names the run, and ``turn`` the 1-based model call in it (what a scripted model answers by).
+    ``run_key`` is the run's role and goal, and ``turn`` the 1-based model call in it (what a scripted model answers by).
     """
 
     model_config = ConfigDict(frozen=True)

@@ -12,7 +12,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from hypercode.domain.errors import InvalidArgument
-from hypercode.llm.base import Message, ModelReply, ModelRequest, RequestedCall
+from hypercode.llm.base import ModelReply, ModelRequest, RequestedCall
 
 BEYOND = "Done."
 HINT = "docs/reference/scripted-models.md describes the format"
@@ -45,7 +45,7 @@ class ScriptedRun(_Part):
 
 
 class ScriptedRuns(_Part):
-    """Scripts by role. The first entry whose ``match`` stands in the first user message is played."""
+    """Scripts by role. The first entry whose ``match`` stands in the run's goal is played."""
 
     architect: list[ScriptedRun] = Field(default_factory=list)
     coder: list[ScriptedRun] = Field(default_factory=list)
@@ -79,9 +79,8 @@ class Script(_Part):
         if self.runs is None:
             return self.turns or []
         delegates = any(tool.name == "task_delegate" for tool in request.tools)
-        goal = _first_user_text(request.messages)
         for run in self.runs.architect if delegates else self.runs.coder:
-            if run.match in goal:
+            if run.match in request.run_key:
                 return run.turns
         return []
 
@@ -164,7 +163,3 @@ def _line_of(node: yaml.Node | None, location: tuple[int | str, ...]) -> int:
 
 def _line(node: yaml.Node | None) -> int:
     return node.start_mark.line + 1 if node is not None and node.start_mark is not None else 0
-
-
-def _first_user_text(messages: list[Message]) -> str:
-    return next((message.content for message in messages if message.role == "user"), "")

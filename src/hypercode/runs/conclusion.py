@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from hypercode.domain.artifact import ArtifactKind
 from hypercode.domain.attestation import Grade, Verdict
@@ -15,8 +16,10 @@ from hypercode.domain.event import (
     VerificationFinished,
     VerificationPhaseChanged,
 )
+from hypercode.domain.memory import PLATFORM, Author, Draft, MemoryKind
 from hypercode.domain.run import RunStatus
 from hypercode.events import log
+from hypercode.mcp_protocol.caps import storable
 from hypercode.platform_api import types as api
 from hypercode.policy.decide import protected_paths
 from hypercode.runs.preparation import RunFacts
@@ -26,11 +29,15 @@ from hypercode.store.artifacts import get_artifact
 from hypercode.store.audit_seals import seal_run
 from hypercode.store.channels import RUN_ENDED
 from hypercode.store.database import wake
+from hypercode.store.memories import add_memory, memories_of_run
 from hypercode.store.questions import withdraw_questions
 from hypercode.store.runs import get_run, locked_run
+from hypercode.store.tables import RunRow
 from hypercode.telemetry.metrics import RUN_SECONDS, RUNS_ENDED
 
 DIFF_NAME = "changes.diff"
+SUMMARY_CHARS = 2_000
+GOAL_CHARS = 500
 
 
 class Outcome(BaseModel):
@@ -42,6 +49,7 @@ class Outcome(BaseModel):
     error_code: str | None = None
     error_message: str | None = None
     error_hint: str | None = None
+    summary: str = ""
 
 
 async def export_diff(services: Services, facts: RunFacts) -> dict[str, Any]:
@@ -155,10 +163,39 @@ async def finish(
         await withdraw_questions(session, run_id)
         if facts is not None and facts.parent_run_id is not None:
             await wake(session, RUN_ENDED, facts.parent_run_id)
+        if not await memories_of_run(session, run_id, MemoryKind.HANDOFF):
+            await remember_run(session, run, outcome, event)
         await seal_run(session, run_id)
     RUNS_ENDED.labels(run.role, run.status, event.proof.value).inc()
     RUN_SECONDS.labels(run.role, run.status).observe(event.elapsed_s)
     return {}
+
+
+async def remember_run(session: AsyncSession, run: RunRow, outcome: Outcome, event: RunFinished) -> None:
+    """Leave a short summary to the next run where the agent left no hand-off: its last words, and what was shown."""
+    said = outcome.summary or outcome.error_message or ""
+    author = Author(
+        organisation_id=run.organisation_id,
+        project_id=run.project_id,
+        task_id=run.task_id,
+        run_id=run.id,
+        author=PLATFORM,
+        source_call="finish",
+    )
+    draft = Draft(
+        kind=MemoryKind.RUN_SUMMARY,
+        text=_short(said, SUMMARY_CHARS) or "It ended without a word.",
+        details={
+            "task": _short(run.goal, GOAL_CHARS),
+            "ended": f"{event.status.value}, proof: {event.proof.value}",
+        },
+    )
+    await add_memory(session, author, draft)
+
+
+def _short(text: str, limit: int) -> str:
+    plain = str(storable(text)).strip()
+    return plain if len(plain) <= limit else f"{plain[:limit]} …"
 
 
 async def close(services: Services, facts: RunFacts) -> dict[str, Any]:

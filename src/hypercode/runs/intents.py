@@ -43,6 +43,7 @@ from hypercode.platform_api import types as api
 from hypercode.runs.budget import overrun
 from hypercode.runs.hands import Hands
 from hypercode.runs.preparation import RunFacts
+from hypercode.runs.reports import report_of
 from hypercode.runs.services import Services
 from hypercode.runs.waiting import Waiting
 from hypercode.store.approvals import CALL
@@ -242,7 +243,11 @@ class Intents:
             {"item_id": item, "status": outcome, "child_run_id": child.id, "detail": detail}
         )
         await self._services.record(self._facts.run_id, f"item:{child.id}", changed)
-        return ChildEnded(run_id=child.id, status=status, proof=child.proof, summary=f"{outcome}: {detail}")
+        words = f"{outcome}: {detail}"
+        async with self._services.database.transaction() as session:
+            if report := await report_of(session, child.id):
+                words += f"\nIt reports: {report}"
+        return ChildEnded(run_id=child.id, status=status, proof=child.proof, summary=words)
 
     async def _apply(self, child: RunRow) -> None:
         key = f"merge:{child.id}"

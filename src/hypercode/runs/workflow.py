@@ -163,9 +163,11 @@ class RunWorkflow:
         async def survey() -> dict[str, Any]:
             tools = await hands.list_tools()
             notes = await hands.call("fs_read", {"path": "AGENTS.md"}, "notes")
+            brief = await hands.call("ctx_brief", {}, "brief")
             return {
                 "tools": [tool.model_dump(mode="json") for tool in tools],
                 "notes": str(notes.data.get("content", "")) if notes.ok else "",
+                "memory": brief.text if brief.ok and not brief.data["empty"] else "",
             }
 
         surveyed = await self._steps.do("survey", survey)
@@ -174,6 +176,8 @@ class RunWorkflow:
             checks=[Check.model_validate(check) for check in checks["checks"]],
             base_red=checks["base_red"],
             notes=surveyed["notes"],
+            # A run that was surveyed by an older version has no such entry.
+            memory=surveyed.get("memory", ""),
         )
         profile = architect() if facts.role is AgentRole.ARCHITECT else coder()
         tools = [ToolSpec.model_validate(tool) for tool in surveyed["tools"]]
@@ -230,17 +234,19 @@ class RunWorkflow:
 
 def _outcome(finish: Finish) -> Outcome:
     if finish.ending is Ending.FINISHED:
-        return Outcome(status=RunStatus.SUCCEEDED)
+        return Outcome(status=RunStatus.SUCCEEDED, summary=finish.summary)
     if finish.ending is Ending.LIMIT_REACHED:
         return Outcome(
             status=RunStatus.FAILED,
             error_code="BUDGET_EXCEEDED",
             error_message=finish.summary,
             error_hint="Raise the task's budget and start it again.",
+            summary=finish.summary,
         )
     return Outcome(
         status=RunStatus.FAILED,
         error_code=f"AGENT_{finish.ending.value.upper()}",
         error_message=finish.summary,
         error_hint="Read the agent's last words, and ask again with what it lacks.",
+        summary=finish.summary,
     )

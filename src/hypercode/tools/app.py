@@ -16,6 +16,7 @@ from hypercode.sandbox.base import Sandboxes
 from hypercode.settings import Settings
 from hypercode.store.database import Database
 from hypercode.tools.containers import CONTAINER_TOOLS
+from hypercode.tools.context import Context
 from hypercode.tools.delegation import Delegation
 from hypercode.tools.deployments import Deployments
 from hypercode.tools.diagnostics import DIAGNOSTIC_TOOLS
@@ -105,6 +106,7 @@ def all_tools(database: Database, keys: PlatformKeys, settings: Settings | None 
         CONTAINER_TOOLS,
         deployments.tools(),
         delegation.tools(),
+        Context(database).tools(),
         questions.tools(),
     )
     return Registry(tool for group in groups for tool in group)

@@ -1,27 +1,30 @@
-"""plan_* and task_delegate: an Architect's plan, and handing its items to Coders as child runs."""
+"""plan_*, task_delegate, result_report: an Architect's plan, its items as runs of Coders, and what they report."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Annotated, Any, cast
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, StringConstraints, ValidationError, model_validator
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from hypercode.domain.errors import Conflict, NotFound
 from hypercode.domain.grant import Grant
 from hypercode.domain.ids import new_id
+from hypercode.domain.memory import Draft, MemoryKind
 from hypercode.domain.plan import Plan, PlanItem
 from hypercode.domain.role import AgentRole
 from hypercode.domain.run import RunStatus
-from hypercode.mcp_protocol.caps import cap_text
+from hypercode.mcp_protocol.caps import cap_text, storable
 from hypercode.mcp_protocol.schemas import Arguments, Closed
 from hypercode.policy.grants import narrow
 from hypercode.store.database import Database
+from hypercode.store.memories import add_memory
 from hypercode.store.queue import enqueue_run
 from hypercode.store.runs import create_run
 from hypercode.store.tables import PlanRow, RunRow
 from hypercode.telemetry.tracing import here
+from hypercode.tools.authorship import author_of
 from hypercode.tools.registry import Tool, ToolContext, ToolReply
 
 CHILD_GRANT_LIFE = timedelta(hours=24)
@@ -92,6 +95,22 @@ class Delegated(Closed):
     status: str
 
 
+class ReportArguments(Arguments):
+    """What a Coder says that it did, and what shows it."""
+
+    summary: str = Field(min_length=1, max_length=8_000)
+    evidence: list[Annotated[str, StringConstraints(min_length=1, max_length=1_000)]] = Field(
+        default_factory=list, max_length=20, description="What was run and what it showed, a line each."
+    )
+
+
+class Reported(Closed):
+    """The report that was kept; the last one of a run is shown to who delegated."""
+
+    id: str
+    item_id: str
+
+
 class Delegation:
     """The group's tools need the database, and the public key to narrow grants."""
 
@@ -125,6 +144,16 @@ class Delegation:
                 Delegated,
                 self.task_delegate,
                 read_only=False,
+            ),
+            Tool(
+                "result_report",
+                "Report the result of the plan item that this run works on, to who delegated it.",
+                ReportArguments,
+                Reported,
+                self.result_report,
+                read_only=False,
+                repeatable=True,
+                errors=("CONFLICT", "TOO_LARGE"),
             ),
         )
 
@@ -177,6 +206,21 @@ class Delegation:
             child = await self._create_child(session, parent, context.grant, item, args.model or parent.model)
         result = Delegated(run_id=child.id, workspace_id=child.workspace_id, status=child.status)
         return ToolReply(result, f"Item {item.id} went to {child.id}.")
+
+    async def result_report(self, context: ToolContext, args: ReportArguments) -> ToolReply:
+        """Keep a report; it is a claim until the platform has checked the whole."""
+        said = cast(dict[str, Any], storable(args.model_dump(mode="json")))
+        draft = Draft(kind=MemoryKind.RESULT, text=said["summary"], details={"evidence": said["evidence"]})
+        async with self._database.transaction() as session:
+            run = await session.get_one(RunRow, context.grant.run_id)
+            if run.plan_item_id is None:
+                raise Conflict(
+                    "this run works on no plan item", hint="Say the result in your last message instead."
+                )
+            memory = await add_memory(session, author_of(context), draft)
+        return ToolReply(
+            Reported(id=memory.id, item_id=run.plan_item_id), f"Reported for item {run.plan_item_id}."
+        )
 
     async def _create_child(
         self, session: AsyncSession, parent: RunRow, grant: Grant, item: PlanItem, model: str

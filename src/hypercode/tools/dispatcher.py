@@ -119,7 +119,13 @@ class Dispatcher:
         begun = await self._ledger.begin(grant, self._intention(grant, request, tool, judgement))
         if isinstance(begun, CallResult) or tool is None or judgement.arguments is None:
             return begun if isinstance(begun, CallResult) else failure(NotFound("there is no such tool"))
-        context = ToolContext(grant, self._sandboxes, begun.sandbox_id, request.report)
+        context = ToolContext(
+            grant,
+            self._sandboxes,
+            begun.sandbox_id,
+            request.report,
+            call_id=begun.key or begun.audited.call_id,
+        )
         return await self._run(tool, context, judgement.arguments, begun)
 
     def _judge(self, grant: Grant, request: CallRequest, tool: Tool[Any] | None) -> _Judgement:

@@ -17,12 +17,16 @@ Report = Callable[[str], Awaitable[None]]
 
 @dataclass(frozen=True)
 class ToolContext:
-    """What a tool function may use: the grant, the sandbox of the run, and a way to say how far it is."""
+    """What a tool function may use: the grant, the sandbox of the run, a way to say how far it is, and the call's name.
+
+    ``call_id`` is the same when a call is repeated with its key; by it the call stands in the audit.
+    """
 
     grant: Grant
     sandboxes: Sandboxes
     sandbox_id: str | None
     report: Report
+    call_id: str
 
     @property
     def sandbox(self) -> str:
