@@ -13,6 +13,8 @@ from tests.tools.killing import server
 from hypercode.agents.mcp_client import ToolSession
 from hypercode.domain.errors import Unavailable
 from hypercode.store.audit import read_audit, verify_chain
+from hypercode.store.audit_proof import prove_audit
+from hypercode.store.audit_seals import seal_run
 from hypercode.store.database import Database
 
 pytestmark = pytest.mark.anyio
@@ -42,6 +44,12 @@ async def test_killed_in_two_calls(database: Database, minting: Any, new_run: An
         "fs_write": [None, "unknown"],
         "fs_read": [None, "unknown", None, "OK"],
     }
+    # Sealed as at the end of a run, what was written before and after the kill is one chain that holds.
+    async with database.transaction() as session:
+        assert await seal_run(session, run.id)
+    async with database.transaction() as session:
+        proof = await prove_audit(session, run_id=run.id)
+    assert (proof.ok, proof.rows) == (True, 6), proof.problem
 
 
 async def both_calls_until_killed(path: Path, token: str, process: Process) -> None:
