@@ -12,6 +12,7 @@ import shutil
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Awaitable, Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -88,15 +89,19 @@ async def fs_f3(ground: Ground, server: Stdio) -> str:
 
 
 async def fs_f4(ground: Ground, server: Stdio) -> str:
-    """One call reads the same path 2,000 times while it is swapped."""
+    """The same path is read 2,000 times while it is swapped, 250 times a call."""
     target = ground.work / "swap"
-    with _swapping(target, ground.outside / "secret.txt"):
-        said = [await server.call("read_multiple_files", paths=[str(target)] * 2000)]
-    hits = said[0].text.count(CANARY)
+    with Swapping(target, ground.outside / "secret.txt"):
+        said = [await server.call("read_multiple_files", paths=[str(target)] * 250) for _ in range(8)]
+    if any(each.hung for each in said):
+        return "no answer in time"
+    hits = sum(each.text.count(CANARY) for each in said)
     return f"gives it out ({hits:,} of 2,000 reads)" if hits else HELD
 
 
-class _swapping:  # noqa: N801 - used as a statement
+class Swapping:
+    """Swaps a file for a symlink to outside, and back, as fast as it can."""
+
     def __init__(self, target: Path, outside: Path) -> None:
         self._target, self._outside, self._stop = target, outside, threading.Event()
         self._thread = threading.Thread(target=self._swap)
@@ -134,7 +139,7 @@ async def fs_f7(ground: Ground, server: Stdio) -> str:
     (ground.work / "huge").write_bytes(b"a" * 60_000_000)
     pipe = await server.call("read_text_file", path=str(ground.work / "pipe"))
     huge = await server.call("read_text_file", path=str(ground.work / "huge"))
-    size = "no answer" if huge.hung else f"{len(huge.text):,} characters"
+    size = "no answer in 20 s" if huge.hung else f"{len(huge.text):,} characters"
     return f"FIFO: {'hangs' if pipe.hung else 'refused'}; 60 MB file: {size}"
 
 
@@ -280,7 +285,7 @@ async def hc_f6(_: Ground, server: Ours) -> str:
 async def hc_f7(_: Ground, server: Ours) -> str:
     await server.shell("mkfifo pipe; head -c 60000000 /dev/zero | tr '\\0' a > huge")
     pipe, huge = await server.call("fs_read", path="pipe"), await server.call("fs_read", path="huge")
-    size = "no answer" if huge.hung else f"{len(huge.text):,} characters"
+    size = "no answer in 20 s" if huge.hung else f"{len(huge.text):,} characters"
     return f"FIFO: {'hangs' if pipe.hung else 'refused' if not pipe.ok else 'read'}; 60 MB file: {size}"
 
 
@@ -306,7 +311,10 @@ async def hc_f10(_: Ground, server: Ours) -> str:
 
 async def hc_f11(_: Ground, server: Ours) -> str:
     await server.shell("head -c 100000 /dev/zero | tr '\\0' a > long; echo b >> long")
-    return "hangs" if (await server.call("fs_search", pattern="(a+)+$x", regex=True)).hung else HELD
+    started = time.monotonic()
+    said = await server.call("fs_search", pattern="(a+)+$x", regex=True)
+    seconds = time.monotonic() - started
+    return "hangs" if said.hung else f"{HELD} (ends after {seconds:.0f} s)"
 
 
 async def hc_g1(ground: Ground, server: Ours) -> str:

@@ -3,15 +3,15 @@
 import contextlib
 import os
 import subprocess
-import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import anyio
 from mcp import Client, MCPError, types
 from mcp.client.stdio import StdioServerParameters, stdio_client
+from tests.tools import conftest
 
 ROOT = Path(__file__).parents[2]
 FILESYSTEM = ROOT / ".tools/judges-node/node_modules/@modelcontextprotocol/server-filesystem/dist/index.js"
@@ -83,16 +83,21 @@ class Stdio:
 
     def __init__(self, name: str, command: list[str]) -> None:
         self.name, self._command = name, command
-        self._log = Path(os.devnull).open("w")
 
     async def call(self, tool: str, **arguments: Any) -> Said:
         parameters = StdioServerParameters(command=self._command[0], args=self._command[1:])
         said = HUNG
-        with anyio.move_on_after(PATIENCE_S + 5):
-            async with Client(stdio_client(parameters, errlog=self._log)) as client:
+        with anyio.move_on_after(PATIENCE_S + 5), _nowhere() as log:
+            async with Client(stdio_client(parameters, errlog=log)) as client:
                 with anyio.move_on_after(PATIENCE_S):
                     said = await _called(client, tool, arguments)
         return said
+
+
+@contextlib.contextmanager
+def _nowhere() -> Iterator[TextIO]:
+    with Path(os.devnull).open("w") as log:
+        yield log
 
 
 async def _called(client: Client, tool: str, arguments: dict[str, Any]) -> Said:
@@ -135,9 +140,6 @@ class Ours:
 @contextlib.asynccontextmanager
 async def ours(database_url: str, ground: Ground) -> AsyncIterator[Ours]:
     """Opened from a copy of the ground's repository, through every process boundary."""
-    sys.path.insert(0, str(ROOT / "tests/tools"))
-    from tests.tools import conftest  # noqa: PLC0415
-
     mint = conftest.Mint()
     keys = conftest.PlatformKeys("p", "v", "s", mint.public_hex)
     async with conftest._hands(database_url, mint, keys, ground.work, conftest.BUILT_IN) as hands:
