@@ -143,6 +143,13 @@ REQUIREMENTS = {
         "A run that is parked can be stopped: it ends, keeps its diff, and its containers are removed.",
         "issue:#4",
     ),
+    "apply:protected": Requirement(
+        "Protected files that a script wrote are named in the result, and `apply` takes them over only when a person says so.",
+        "issue:#4, Diff gate",
+    ),
+    "run:asks": Requirement(
+        "`hypercode run` asks in a terminal, and refuses at once where there is none.", "issue:#4"
+    ),
     "question:answered": Requirement(
         "An agent asks a person; the run waits, over a kill of its worker, and the answer is the tool's result.",
         "issue:#4",

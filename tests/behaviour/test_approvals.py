@@ -2,8 +2,10 @@
 
 import json
 import os
+import pty
 import signal
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,7 +17,7 @@ import psycopg
 import pytest
 from tests.behaviour.conftest import EXAMPLES
 from tests.behaviour.person import Person, first_admin
-from tests.behaviour.platform import Platform, running, wait_for
+from tests.behaviour.platform import Outcome, Platform, running, wait_for
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]
 MakeProject = Callable[..., Path]
@@ -106,6 +108,14 @@ def waiting() -> Iterator[Waiting]:
             yield Waiting(live, person)
 
 
+PROTECTED = (
+    "mkdir -p .github/workflows .vscode .claude .githooks && echo a > .github/workflows/ci.yml && echo a > .vscode/tasks.json"
+    " && echo a > .claude/settings.json && echo '* filter=x' > .gitattributes && echo A=1 > .env && echo a > .githooks/x"
+    " && ln -s src .idea && echo a > .git/hooks/pre-commit && echo a > plain.txt"
+)
+"""Row F9 of the attack table, through the shell: no rule looks into a script."""
+
+
 def call(tool: str, **arguments: object) -> dict[str, Any]:
     return {"say": f"{tool}.", "calls": [{"tool": tool, "arguments": arguments}]}
 
@@ -173,16 +183,25 @@ def test_approvals_survive_kills_of_every_process(waiting: Waiting, project: Mak
 
 
 @pytest.mark.requirement("approval:denied")
-def test_a_refusal_and_an_expiry_are_told_to_the_agent(waiting: Waiting, project: MakeProject) -> None:
-    run_id = waiting.start(project("inventory"), [ask("one"), ask("two"), mark(1), {"say": "Done."}])
+@pytest.mark.requirement("question:answered")
+def test_a_refusal_an_expiry_and_an_answer_are_told_to_the_agent(
+    waiting: Waiting, project: MakeProject
+) -> None:
+    asks = call("ask_user", question="Which colour?", options=["red", "blue"])
+    run_id = waiting.start(project("inventory"), [ask("one"), ask("two"), asks, mark(1), {"say": "Done."}])
     waiting.decide(waiting.pending(run_id), decision="deny", note="Leave CI alone.")
     second = waiting.pending(run_id)
     waiting.query("UPDATE approvals SET expires_at = now() WHERE id = %s", second)
+    question = waiting.pending(run_id, "questions", "open")
+    assert waiting.get(f"/runs/{run_id}")["wait_reason"] == "answer"
+    waiting.kill("worker")
+    waiting.person.post(f"/questions/{question}/answer", {"answer": "green, if it can be had"})
     events = waiting.ended(run_id)
-    refused = [payload for payload in of(events, "tool_call.completed") if not payload["ok"]]
-    assert [payload["code"] for payload in refused] == ["POLICY_DENIED"] * 2
-    assert "Leave CI alone." in refused[0]["result"]
-    assert "expired" in refused[1]["result"]
+    done = of(events, "tool_call.completed")
+    assert [payload["code"] for payload in done] == ["OK", "POLICY_DENIED", "OK", "POLICY_DENIED", "OK", "OK"]
+    assert "Leave CI alone." in done[1]["result"]
+    assert "expired" in done[3]["result"]
+    assert "green, if it can be had" in done[4]["result"]
     assert [(payload["state"], payload["by"]) for payload in of(events, "approval.decided")] == [
         ("denied", "Ada"),
         ("expired", None),
@@ -210,16 +229,68 @@ def test_a_parked_run_can_be_stopped(waiting: Waiting, project: MakeProject) -> 
     )
 
 
-@pytest.mark.requirement("question:answered")
-def test_the_agent_asks_and_a_person_answers(waiting: Waiting, project: MakeProject) -> None:
-    asks = call("ask_user", question="Which colour?", options=["red", "blue"])
-    run_id = waiting.start(project("inventory"), [asks, mark(0), {"say": "Done."}])
-    question = waiting.pending(run_id, "questions", "open")
-    assert waiting.get(f"/runs/{run_id}")["wait_reason"] == "answer"
-    waiting.kill("worker")
-    waiting.person.post(f"/questions/{question}/answer", {"answer": "green, if it can be had"})
-    events = waiting.ended(run_id)
-    first = of(events, "tool_call.completed")[0]
-    assert (first["tool"], first["code"]) == ("ask_user", "OK")
-    assert "green, if it can be had" in first["result"]
-    assert "+mark 0" in waiting.diff(events)
+@pytest.mark.requirement("run:asks")
+@pytest.mark.requirement("apply:protected")
+def test_run_and_apply_ask_in_a_terminal_and_refuse_without_one(
+    waiting: Waiting, project: MakeProject, tmp_path: Path
+) -> None:
+    repo = project("inventory")
+    script = tmp_path / "asks.yaml"
+    question = call("ask_user", question="Which colour?", options=["red", "blue"])
+    turns = [call("sh_exec", script=PROTECTED), ask("one"), question, {"say": "Done."}]
+    script.write_text(json.dumps({"turns": turns}))
+    alone = waiting.platform.run(repo, "Do it.", model=f"scripted:{script}")
+    done = alone.of("tool_call.completed")
+    assert [each["code"] for each in done] == ["OK", "OK", "POLICY_DENIED", "OK"]
+    assert all("no terminal" in each["result"] for each in done[2:])
+    _apply_asks(waiting.platform, repo, alone)
+
+    terminal, other_end = pty.openpty()
+    process = subprocess.Popen(
+        ["hypercode", "run", "--repo", str(repo), "--model", f"scripted:{script}", "--json", "Do it."],
+        executable=Path(sys.executable).parent / "hypercode", env=waiting.platform.env(),
+        stdin=other_end, stdout=subprocess.PIPE, stderr=other_end, text=True,
+    )  # fmt: skip
+    os.close(other_end)
+    said = until(terminal, "Approve?")
+    assert "+on: one" in said
+    assert "coder.asks_for_protected_paths" in said
+    os.write(terminal, b"maybe\n")
+    until(terminal, "Approve?")
+    os.write(terminal, b"y\n")
+    until(terminal, "Your answer:")
+    os.write(terminal, b"2\n")
+    out, _ = process.communicate(timeout=120)
+    os.close(terminal)
+    events = [json.loads(line) for line in out.splitlines()]
+    done = of(events, "tool_call.completed")
+    assert [each["code"] for each in done] == ["OK"] * 4
+    assert "blue" in done[3]["result"]
+    assert of(events, "approval.decided")[0]["by"] == "local"
+    assert "+on: one" in events[-1]["payload"]["diff"]
+
+
+def _apply_asks(platform: Platform, repo: Path, outcome: Outcome) -> None:
+    """What the script wrote needs a person, though no rule could look into the script."""
+    assert outcome.finished["protected_paths"] == [
+        ".claude/settings.json", ".env", ".gitattributes", ".githooks/x", ".github/workflows/ci.yml", ".idea",
+        ".vscode/tasks.json",
+    ]  # fmt: skip
+    assert "pre-commit" not in outcome.finished["diff"]
+    run_id = outcome.last["run_id"]
+    refused = platform.command("apply", run_id, "--repo", str(repo), stdin=subprocess.DEVNULL)
+    assert refused.returncode == 3
+    assert ".github/workflows/ci.yml" in refused.stderr
+    assert not (repo / "plain.txt").exists()
+    allowed = platform.command("apply", run_id, "--repo", str(repo), "--allow-protected")
+    assert allowed.returncode == 0, allowed.stderr
+    assert (repo / ".env").read_text() == "A=1\n"
+    subprocess.run(["git", "clean", "-fdq"], cwd=repo, check=True)
+
+
+def until(terminal: int, words: str) -> str:
+    """Read from a terminal until these words come."""
+    said = ""
+    while words not in said:
+        said += os.read(terminal, 4096).decode()
+    return said

@@ -111,6 +111,9 @@ def test_the_diff_gate_asks_for_the_protected_paths_of_a_diff() -> None:
     diff = ("src/a.py", ".github/workflows/x.yml", "docs/AGENTS.md", ".GITHUB/workflows/y.yml", "uv.lock")
     assert protected_paths(BUILT_IN, diff) == (diff[1], diff[2], diff[3])
     assert protected_paths(replace(BUILT_IN, protected=()), diff) == ()
+    # A symlink or a file in the place of a protected folder.
+    places = (".vscode", "a/.idea", ".github", ".github/workflows", "src", "vscode", ".github/other")
+    assert protected_paths(BUILT_IN, places) == places[:4]
 
 
 def test_a_grant_limits_the_role_and_never_widens_it() -> None:

@@ -5,7 +5,7 @@ import importlib
 import signal
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from pydantic import ValidationError
@@ -20,6 +20,7 @@ from hypercode.domain.task import NewTask
 from hypercode.settings import Settings
 from hypercode.telemetry.logging import configure_logging
 
+ApproveOption = Literal["ask", "never", "wait"]
 VERIFIED, BELOW_GRADE, USAGE, REFUSED, BUDGET, PLATFORM, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
 EXIT_BY_CODE = {
     "INVALID_ARGUMENT": USAGE,
@@ -53,6 +54,13 @@ def run(  # noqa: PLR0913 - the options of a command
         bool, typer.Option("--include-dirty", help="Take uncommitted work along.")
     ] = False,
     patch_out: Annotated[Path | None, typer.Option(help="Write the diff to this file.")] = None,
+    approve: Annotated[
+        ApproveOption,
+        typer.Option(
+            help="Calls that need a person: ask in the terminal (without one they are refused), never, or wait for "
+            "the web page."
+        ),
+    ] = "ask",
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one event a line; the last is run.finished.")
     ] = False,
@@ -70,7 +78,7 @@ def run(  # noqa: PLR0913 - the options of a command
             budget=_budget(max_turns, max_tokens, budget, max_time), include_dirty=include_dirty,
             routing="architect" if plan else "auto",
         )  # fmt: skip
-        code = asyncio.run(_work(_checked_repo(repo), request, show, patch_out))
+        code = asyncio.run(_work(_checked_repo(repo), request, show, patch_out, approve))
     except HyperCodeError as error:
         show.failed(error)
         code = EXIT_BY_CODE.get(error.code, PLATFORM)
@@ -110,7 +118,9 @@ def _absolute_script(model: str | None) -> str | None:
     return f"scripted:{path.resolve()}"
 
 
-async def _work(repo: Path, request: NewTask, show: Show, patch_out: Path | None) -> int:
+async def _work(
+    repo: Path, request: NewTask, show: Show, patch_out: Path | None, approve: ApproveOption
+) -> int:
     """Start or find a platform, hand the task in, follow it to its end."""
     interrupted = asyncio.Event()
     settings = Settings()
@@ -122,7 +132,7 @@ async def _work(repo: Path, request: NewTask, show: Show, patch_out: Path | None
     loading = asyncio.create_task(asyncio.to_thread(importlib.import_module, "hypercode.cli.submission"))
     try:
         async with attached(settings, show.say) as platform:
-            submission = (await loading).Submission(settings, repo, show, interrupted)
+            submission = (await loading).Submission(settings, repo, show, interrupted, approve)
             return _exit_code(await submission.follow(platform, request, patch_out))
     except asyncio.CancelledError:
         if interrupted.is_set():

@@ -109,6 +109,9 @@ class Terminal:
         else:
             self._console.print(f"[bold yellow]NOT VERIFIED[/bold yellow]  grade: {payload.proof.value}")
         self._console.print(escape(plain(payload.reason)))
+        if payload.protected_paths:
+            names = escape(plain(", ".join(payload.protected_paths)))
+            self._console.print(f"[yellow]Look at the protected files first:[/yellow] {names}")
         if payload.error_hint:
             self._console.print(f"[dim]{escape(plain(payload.error_hint))}[/dim]")
         money = f", ${payload.cost:.4f}" if payload.cost else ""
@@ -147,6 +150,9 @@ def _line_of(type_: str, payload: dict[str, Any]) -> tuple[str, str] | None:  # 
         case "tool_call.completed":
             mark = "[green]✓[/green]" if payload["ok"] else "[red]✗[/red]"
             return mark, f"{payload['tool']}: {payload['summary']}"
+        case "approval.decided":
+            by = f" by {payload['by']}" if payload["by"] else ""
+            return "[blue]•[/blue]", f"{payload['state']}{by}. {payload['note']}".strip()
         case "plan.submitted":
             items = "; ".join(item["title"] for item in payload["plan"]["items"])
             return "[blue]•[/blue]", f"plan: {items}"

@@ -4,6 +4,7 @@ import asyncio
 import json
 from pathlib import Path
 
+from hypercode.cli.asking import Approve, Asking
 from hypercode.cli.show import Show
 from hypercode.cli.supervisor import State
 from hypercode.domain.event import Event, RunFinished
@@ -24,18 +25,25 @@ from hypercode.store.users import ensure_local_user, to_domain
 class Submission:
     """``interrupted`` says that a person pressed Ctrl-C: then a cancelled wait means that the run is to be cancelled."""
 
-    def __init__(self, settings: Settings, repo: Path, show: Show, interrupted: asyncio.Event) -> None:
+    def __init__(
+        self, settings: Settings, repo: Path, show: Show, interrupted: asyncio.Event, approve: str
+    ) -> None:
         self._settings = settings
         self._repo = repo
         self._show = show
         self._interrupted = interrupted
+        self._approve = Approve(approve)
 
     async def follow(self, platform: State, request: NewTask, patch_out: Path | None) -> RunFinished:
         database = open_database(platform.database_url, platform.redis_url)
         try:
             run_id = await self._hand_in(database, request)
             async with LiveEvents(database, wake_ups(database, RUN_EVENTS)) as live:
-                finished = await self._watch(database, live, run_id)
+                asking = Asking(database, live, self._settings.approvals, self._approve)
+                try:
+                    finished = await self._watch(database, live, run_id, asking)
+                finally:
+                    await asking.close()
             return await self._conclude(database, finished, patch_out)
         finally:
             await database.dispose()
@@ -51,7 +59,7 @@ class Submission:
             accepted = await accept_task(session, read_grant_key(self._settings.keys_dir), user, asked)
         return accepted.run_id
 
-    async def _watch(self, database: Database, live: LiveEvents, run_id: str) -> Event:
+    async def _watch(self, database: Database, live: LiveEvents, run_id: str, asking: Asking) -> Event:
         """Show events until the last one; Ctrl-C cancels the run and still waits for its last words."""
         after = 0
         while True:
@@ -61,6 +69,7 @@ class Submission:
                     if event.type == RunFinished.type:
                         return event
                     self._show.event(event)
+                    asking.saw(event)
             except asyncio.CancelledError:
                 if not self._interrupted.is_set():
                     raise

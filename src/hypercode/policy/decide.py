@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from hypercode.domain.grant import Grant
 from hypercode.domain.role import AgentRole
 from hypercode.domain.tool_call import ToolCall
-from hypercode.policy.globs import any_glob
+from hypercode.policy.globs import any_glob, folders_above
 from hypercode.policy.rules import Effect, Policy, Rule
 
 
@@ -76,8 +76,16 @@ def _only_forbids(rules: tuple[Rule, ...]) -> bool:
 
 
 def protected_paths(policy: Policy, paths: tuple[str, ...]) -> tuple[str, ...]:
-    """Those of the paths (relative to the repository) that the policy protects, in their order."""
+    """Those of the paths (relative to the repository) that the policy protects, in their order.
+
+    A file or a symlink where a protected folder would lie is protected too: programs would follow it.
+    """
     if not policy.protected:
         return ()
     pattern = any_glob(policy.protected, any_case=True)
-    return tuple(path for path in paths if pattern.fullmatch(path))
+    above = {folder.lower() for glob in policy.protected for folder in folders_above(glob)}
+
+    def protects(path: str) -> bool:
+        return any(map(pattern.fullmatch, (path, f"{path}/-"))) or path.lower() in above
+
+    return tuple(path for path in paths if protects(path))
