@@ -79,6 +79,8 @@ def test_who_holds_the_engine_and_the_keys(services: dict[str, Any]) -> None:
         "verifier.key": {"verifier", "tools"},
         "sandboxd.key": {"tools", "sandboxd"},
         "attestation.key": {"verifier"},
+        "secrets.key": {"tools"},
+        "secrets.pub": {"gateway"},
     }
 
 

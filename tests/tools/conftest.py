@@ -26,6 +26,7 @@ from hypercode.sandbox.client import SandboxClient
 from hypercode.sandbox.docker import DockerSandboxes
 from hypercode.settings import SandboxSettings
 from hypercode.store.database import Database
+from hypercode.store.sealing import new_sealing_key
 from hypercode.store.tables import RunRow
 from hypercode.tools.app import CallRules, create_app
 from hypercode.tools.keys import PlatformKeys
@@ -73,13 +74,20 @@ def minting() -> Mint:
 
 
 @pytest.fixture(scope="session")
-def keys(minting: Mint) -> PlatformKeys:
+def sealing() -> tuple[str, str]:
+    """The private and the public half of the key of secrets."""
+    return new_sealing_key()
+
+
+@pytest.fixture(scope="session")
+def keys(minting: Mint, sealing: tuple[str, str]) -> PlatformKeys:
     return PlatformKeys(
         platform="platform-key",
         verifier="verifier-key",
         sandboxd="sandboxd-key",
         preview="preview-key",
         grant_public_hex=minting.public_hex,
+        secrets_private_hex=sealing[0],
     )
 
 
@@ -139,9 +147,10 @@ async def hands(database_url: str, minting: Mint, keys: PlatformKeys, source: Pa
 async def trusted_hands(
     database_url: str, minting: Mint, keys: PlatformKeys, source: Path
 ) -> AsyncIterator[Hands]:
-    """The same under a policy that lets a coder deploy without asking anybody."""
+    """The same under a policy that lets a coder deploy and use secrets without asking anybody."""
     rule = Rule(id="coder.deploys", effect=Effect.ALLOW, tools=frozenset({"deploy"}))
-    rules = [each for each in BUILT_IN.roles[AgentRole.CODER] if each.id != "coder.asks_to_deploy"]
+    asking = ("coder.asks_to_deploy", "coder.asks_for_secrets")
+    rules = [each for each in BUILT_IN.roles[AgentRole.CODER] if each.id not in asking]
     policy = replace(BUILT_IN, roles={AgentRole.CODER: (*rules, rule)})
     async with _hands(database_url, minting, keys, source, policy) as hands:
         yield hands

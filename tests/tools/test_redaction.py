@@ -43,7 +43,7 @@ surroundings = st.text(max_size=50)
 @given(value=values, before=surroundings, after=surroundings)
 def test_each_form_is_found_in_any_surroundings(encoding: str, value: str, before: str, after: str) -> None:
     shown = ENCODINGS[encoding](value.encode())
-    redacted = Redactor({"TOKEN": value}).text(f"{before} {shown} {after}")
+    redacted = Redactor({"TOKEN": value}.items()).text(f"{before} {shown} {after}")
     assert "[secret TOKEN]" in redacted
     core = shown.replace("\n", "").strip("=")[LEFT_AT_EDGES:-LEFT_AT_EDGES]
     if len(core) >= 12 and core not in f"{before} {after}":
@@ -52,12 +52,12 @@ def test_each_form_is_found_in_any_surroundings(encoding: str, value: str, befor
 
 def test_a_text_without_secrets_stays_as_it_is() -> None:
     text = "nothing to see here, line by line\n" * 100
-    assert Redactor({"TOKEN": "correct horse battery"}).text(text) == text
-    assert Redactor({}).text(text) == text
+    assert Redactor({"TOKEN": "correct horse battery"}.items()).text(text) == text
+    assert Redactor({}.items()).text(text) == text
 
 
 def test_json_is_redacted_wherever_text_stands() -> None:
-    found = Redactor({"A": "first-secret", "B": "second-secret"}).json(
+    found = Redactor({"A": "first-secret", "B": "second-secret"}.items()).json(
         {"first-secret": ["x second-secret", {"deep": "first-secretsecond-secret"}], "n": 1, "none": None}
     )
     assert found == {
@@ -69,17 +69,17 @@ def test_json_is_redacted_wherever_text_stands() -> None:
 
 def test_each_line_of_a_value_is_a_secret() -> None:
     key = "-----BEGIN KEY-----\nMC4CAQAwBQYDK2VwBCIEIN\nq0t1l9Q0/vA9dQ==\n-----END KEY-----"
-    redacted = Redactor({"KEY": key}).text("log: q0t1l9Q0/vA9dQ==\n")
+    redacted = Redactor({"KEY": key}.items()).text("log: q0t1l9Q0/vA9dQ==\n")
     assert redacted == "log: [secret KEY]\n"
 
 
 def test_it_says_whose_value_is_in_a_text() -> None:
-    redactor = Redactor({"A": "first-secret", "B": "second-secret"})
+    redactor = Redactor({"A": "first-secret", "B": "second-secret"}.items())
     assert redactor.names_in("+token = 'first-secret'") == {"A"}
 
 
 def test_a_result_of_32_kib_costs_little_with_20_secrets() -> None:
-    redactor = Redactor({f"S{n}": f"value-{n}-{'x' * 40}" for n in range(20)})
+    redactor = Redactor({f"S{n}": f"value-{n}-{'x' * 40}" for n in range(20)}.items())
     text = "some output of a program, 0123456789abcdef\n" * 780
     took = min(_seconds(lambda: redactor.text(text)) for _ in range(20))
     assert took < 0.005

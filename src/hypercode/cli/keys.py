@@ -10,6 +10,8 @@ from biscuit_auth import KeyPair
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
+from hypercode.store.sealing import new_sealing_key
+
 BEARER_KEYS = ("platform.key", "verifier.key", "verification.key", "sandboxd.key", "preview.key")
 
 
@@ -30,6 +32,11 @@ def ensure_keys(directory: Path) -> None:
         pair = KeyPair()
         _write(directory / "grant.pub", pair.public_key.to_bytes().hex())
         _write(directory / "grant.key", pair.private_key.to_bytes().hex())
+    if not (directory / "secrets.key").exists():
+        sealing, public_sealing = new_sealing_key()
+        (directory / "secrets.pub").unlink(missing_ok=True)
+        _write(directory / "secrets.pub", public_sealing)
+        _write(directory / "secrets.key", sealing)
     if not (directory / "attestation.key").exists():
         private = Ed25519PrivateKey.generate()
         public = private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)

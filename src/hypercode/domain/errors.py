@@ -127,6 +127,12 @@ class ModelFailed(HyperCodeError):
         self.retry_after_s = retry_after_s
 
 
+class SecretInDiff(HyperCodeError):
+    """The diff holds the value of a secret that the run was given; it stays inside."""
+
+    code = "SECRET_IN_DIFF"
+
+
 class Unavailable(HyperCodeError):
     """A part of the platform that this needs is not running."""
 

@@ -131,6 +131,14 @@ class ToolCallRequested(Payload):
     arguments: str
 
 
+class SecretUsed(Payload):
+    """The run was given a secret of its project; its value is in no event."""
+
+    type: ClassVar[str] = "secret.used"
+    name: str
+    version: int
+
+
 class ToolCallProgressed(Payload):
     """A long tool call says how far it is."""
 
@@ -307,6 +315,7 @@ PAYLOADS: dict[str, type[Payload]] = {
         SandboxStarted,
         TurnCompleted,
         ToolCallRequested,
+        SecretUsed,
         ToolCallProgressed,
         ToolCallCompleted,
         ToolCallUncertain,

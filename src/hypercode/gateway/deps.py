@@ -66,6 +66,13 @@ async def _caller(connection: HTTPConnection, session: DbSession) -> Caller:
 CurrentCaller = Annotated[Caller, Depends(_caller)]
 
 
+def require_maintainer(caller: Caller, what: str) -> None:
+    if caller.user.role is PersonRole.MEMBER:
+        raise PermissionDenied(
+            f"Only admins and maintainers may {what}.", hint="Ask an admin of your organisation."
+        )
+
+
 def require_admin(caller: Caller, what: str) -> None:
     if caller.user.role is not PersonRole.ADMIN:
         raise PermissionDenied(f"Only admins may {what}.", hint="Ask an admin of your organisation.")

@@ -15,6 +15,7 @@ from hypercode.policy.rules import Policy
 from hypercode.sandbox.base import Sandboxes
 from hypercode.settings import Settings
 from hypercode.store.database import Database
+from hypercode.telemetry.logging import scrub_with
 from hypercode.tools.containers import CONTAINER_TOOLS
 from hypercode.tools.context import Context
 from hypercode.tools.delegation import Delegation
@@ -34,6 +35,7 @@ from hypercode.tools.questions import Questions
 from hypercode.tools.registry import Registry
 from hypercode.tools.repair import REPAIR_TOOLS
 from hypercode.tools.resources import RESOURCE_TOOLS
+from hypercode.tools.secrets import Secrets
 from hypercode.tools.shell import SHELL_TOOLS
 from hypercode.tools.tests import TEST_TOOLS
 from hypercode.tools.workspace import WORKSPACE_TOOLS
@@ -69,23 +71,37 @@ def create_app(
     """Wire everything; ``registry`` None means all tools of this process. ``host``: what clients send as Host."""
     rules = rules or CallRules()
     owner = uuid.uuid4().hex
+    secrets = Secrets(database, keys.secrets_private_hex)
+    scrub_with(secrets.scrub)
     tools = registry or all_tools(database, keys)
-    dispatcher = create_dispatcher(database, sandboxes, tools, rules, owner)
+    dispatcher = create_dispatcher(database, sandboxes, tools, rules, owner, secrets)
     beside = [Route("/healthz", _healthz), Route("/metrics", _metrics)]
     return ToolsApps(
         mcp=create_mcp_app(dispatcher, keys.grant_public_hex, routes=beside, host=host, limits=rules.limits),
         platform=create_platform_app(
-            PlatformWork(database, sandboxes), PreviewWork(database, sandboxes), keys, routes=beside
+            PlatformWork(database, sandboxes, secrets), PreviewWork(database, sandboxes), keys, routes=beside
         ),
         owner=owner,
     )
 
 
 def create_dispatcher(
-    database: Database, sandboxes: Sandboxes, registry: Registry, rules: CallRules, owner: str
+    database: Database,
+    sandboxes: Sandboxes,
+    registry: Registry,
+    rules: CallRules,
+    owner: str,
+    secrets: Secrets | None = None,
 ) -> Dispatcher:
     """The one way to these tools, with its ledger; ``owner`` names the process there."""
-    return Dispatcher(registry, rules.policy, Ledger(database, owner), sandboxes, rules.approval_life)
+    return Dispatcher(
+        registry,
+        rules.policy,
+        Ledger(database, owner),
+        sandboxes,
+        secrets or Secrets(database, ""),
+        rules.approval_life,
+    )
 
 
 def all_tools(database: Database, keys: PlatformKeys, settings: Settings | None = None) -> Registry:
@@ -108,6 +124,7 @@ def all_tools(database: Database, keys: PlatformKeys, settings: Settings | None 
         delegation.tools(),
         Context(database).tools(),
         questions.tools(),
+        Secrets(database, keys.secrets_private_hex).tools(),
     )
     return Registry(tool for group in groups for tool in group)
 

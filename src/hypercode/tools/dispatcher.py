@@ -4,6 +4,7 @@ import re
 import time
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import anyio
@@ -31,6 +32,7 @@ from hypercode.tools.approvals import asked_call
 from hypercode.tools.ledger import Intention, Ledger, Started
 from hypercode.tools.registry import Registry, Report, Tool, ToolContext
 from hypercode.tools.result import CallResult, failure, success
+from hypercode.tools.secrets import Secrets
 
 log = structlog.get_logger(__name__)
 
@@ -66,6 +68,7 @@ class Dispatcher:
         policy: Policy,
         ledger: Ledger,
         sandboxes: Sandboxes,
+        secrets: Secrets,
         approval_life: timedelta = timedelta(hours=24),
     ) -> None:
         self._registry = registry
@@ -74,6 +77,7 @@ class Dispatcher:
         self._ledger = ledger
         self._sandboxes = sandboxes
         self._approval_life = approval_life
+        self._secrets = secrets
         begin_at_zero(TOOL_DECISIONS, [tool.name for tool in registry], ["allow", "deny", "ask", "refuse"])
 
     def visible(self, grant: Grant) -> list[types.Tool]:
@@ -119,14 +123,18 @@ class Dispatcher:
         begun = await self._ledger.begin(grant, self._intention(grant, request, tool, judgement))
         if isinstance(begun, CallResult) or tool is None or judgement.arguments is None:
             return begun if isinstance(begun, CallResult) else failure(NotFound("there is no such tool"))
-        context = ToolContext(
-            grant,
-            self._sandboxes,
-            begun.sandbox_id,
-            request.report,
-            call_id=begun.key or begun.audited.call_id,
-        )
+        context = self._context(grant, request, begun)
         return await self._run(tool, context, judgement.arguments, begun)
+
+    def _context(self, grant: Grant, request: CallRequest, begun: Started) -> ToolContext:
+        """What the tool may use. Its messages on the way are redacted like its result."""
+
+        async def report(message: str) -> None:
+            await request.report(self._secrets.redactor(grant.run_id).text(message))
+
+        use_secrets = partial(self._secrets.use, grant)
+        call_id = begun.key or begun.audited.call_id
+        return ToolContext(grant, self._sandboxes, begun.sandbox_id, report, call_id, use_secrets)
 
     def _judge(self, grant: Grant, request: CallRequest, tool: Tool[Any] | None) -> _Judgement:
         """Policy first looks at the tool alone, so that a hidden tool does not explain its schema."""
@@ -168,7 +176,9 @@ class Dispatcher:
         self, tool: Tool[Any], context: ToolContext, arguments: Arguments, started: Started
     ) -> CallResult:
         """Run a tool; its outcome is written down even when the caller goes away."""
+        run_id = context.grant.run_id
         try:
+            await self._secrets.prepare(run_id)
             result = success(await tool.run(context, arguments))
         except HyperCodeError as error:
             result = failure(error)
@@ -180,6 +190,7 @@ class Dispatcher:
         except anyio.get_cancelled_exc_class():
             await self._ledger.finish(started, None)
             raise
+        result = result.redacted(self._secrets.redactor(run_id))
         await self._ledger.finish(started, result)
         return result
 

@@ -9,7 +9,7 @@ from hypercode.policy.grants import is_public_key
 
 @dataclass(frozen=True)
 class PlatformKeys:
-    """Bearer keys of the callers of /platform, the key to sandboxd, and the public half of the mint key."""
+    """Keys of the callers of /platform and to sandboxd, the public half of the mint key, and what opens secrets."""
 
     platform: str = field(repr=False)
     verifier: str = field(repr=False)
@@ -17,6 +17,8 @@ class PlatformKeys:
     grant_public_hex: str
     preview: str = field(default="", repr=False)
     """The gateway's, for previews alone; without it there are none."""
+    secrets_private_hex: str = field(default="", repr=False)
+    """Without it no secret can be opened."""
 
     @classmethod
     def read(cls, directory: Path) -> "PlatformKeys":
@@ -27,6 +29,7 @@ class PlatformKeys:
             sandboxd=_key(directory / "sandboxd.key"),
             grant_public_hex=_public_key(directory / "grant.pub"),
             preview=_key(directory / "preview.key"),
+            secrets_private_hex=_key(directory / "secrets.key"),
         )
 
 

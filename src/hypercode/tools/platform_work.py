@@ -17,14 +17,16 @@ from hypercode.sandbox.base import (
 from hypercode.store.database import Database
 from hypercode.store.tables import RunRow
 from hypercode.tools.detection import detect_checks
+from hypercode.tools.secrets import Secrets
 
 
 class PlatformWork:
     """The verbs. Each holds the request against the run that it names."""
 
-    def __init__(self, database: Database, sandboxes: Sandboxes) -> None:
+    def __init__(self, database: Database, sandboxes: Sandboxes, secrets: Secrets) -> None:
         self._database = database
         self._sandboxes = sandboxes
+        self._secrets = secrets
 
     async def workspace_open(self, request: api.WorkspaceOpen) -> api.WorkspaceOpened:
         """Make the run's workspace."""
@@ -38,6 +40,7 @@ class PlatformWork:
         """Remove the run's containers and volumes."""
         await self._run_of(request.run_id, request.workspace_id)
         await self._sandboxes.close_workspace(request.workspace_id)
+        await self._secrets.forget(request.run_id)
         await self._set_sandbox(request.run_id, None)
 
     async def environment_build(self, request: api.EnvironmentBuild, progress: Progress) -> Environment:
@@ -78,9 +81,10 @@ class PlatformWork:
         return await detect_checks(self._sandboxes, run.sandbox_id)
 
     async def diff_export(self, request: api.DiffExport) -> api.DiffExported:
-        """Commit the work tree and compare it with the base commit."""
+        """Commit the work tree and compare it with the base commit; raises SecretInDiff."""
         await self._run_of(request.run_id, request.workspace_id)
         diff = await self._sandboxes.export_diff(request.workspace_id, request.message)
+        await self._secrets.check_diff(request.run_id, diff.diff)
         return api.DiffExported(**diff.model_dump())
 
     async def diff_apply(self, request: api.DiffApply) -> None:

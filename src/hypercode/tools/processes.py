@@ -23,7 +23,7 @@ from hypercode.sandbox.processes import (
     Ready,
 )
 from hypercode.tools.registry import Tool, ToolContext, ToolReply
-from hypercode.tools.shell import CommandArguments, checked_env
+from hypercode.tools.shell import CommandArguments, environment
 
 MAX_READ = 100_000
 
@@ -62,9 +62,8 @@ class StartedProcess(Closed):
 async def sh_start(context: ToolContext, args: StartArguments) -> ToolReply:
     """Start a process and return its handle; it goes on until it ends or sh_kill ends it."""
     ready = Ready(**args.ready.model_dump()) if args.ready is not None else None
-    request = ProcessStart(
-        sandbox_id=context.sandbox, argv=args.words, cwd=args.cwd, env=checked_env(args.env), ready=ready
-    )
+    env = await environment(context, args.env, args.secrets)
+    request = ProcessStart(sandbox_id=context.sandbox, argv=args.words, cwd=args.cwd, env=env, ready=ready)
     began = await context.sandboxes.process_start(request)
     result = StartedProcess(**began.model_dump(), resource_uri=_log_uri(context, began.proc_id))
     state = _state(began.running, began.exit_code, began.signal)

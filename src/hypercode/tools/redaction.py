@@ -1,13 +1,15 @@
 """Keeps the values of secrets out of what leaves a tool call: as they are, and in the forms they usually come in.
 
 A form is what a value looks like after one encoding: base64 at any place of a longer text, hex, percent, JSON, Python and
-shell quoting. A value that a program changes in another way (reversed, encrypted, encoded twice) is not found.
+shell quoting, also with line breaks inside. A value that a program changes in another way (reversed, encrypted, encoded
+twice, cut into pieces that are shown apart) is not found.
 """
 
 import base64
 import json
 import re
-from collections.abc import Iterable, Mapping
+from bisect import bisect_right
+from collections.abc import Iterable
 from typing import Any, cast
 from urllib.parse import quote, quote_plus
 
@@ -15,8 +17,19 @@ from ahocorasick_rs import AhoCorasick, MatchKind
 
 from hypercode.domain.secret import MIN_BYTES
 
-_LONG_LINE = 54
-"""Bytes of which base64 is one line: programs break longer ones."""
+_TELLING = 6
+"""Characters of a value, at the edge of a text, that are taken for a part of it."""
+
+
+def _cut_marks() -> re.Pattern[str]:
+    """What a cap leaves where it cut. A second cap may have cut into the mark of the first: parts of it count too."""
+    mark = [*map(re.escape, "\n[... "), r"\d+", *map(re.escape, " bytes left out ...]\n")]
+    begun = "|".join("".join(mark[:end]) for end in range(len(mark) - 1, 0, -1))
+    ended = "|".join("".join(mark[start:]) for start in range(1, len(mark)))
+    return re.compile(f"((?:{begun}){{0,2}}{''.join(mark)}(?:{ended}){{0,2}})")
+
+
+_CUT = _cut_marks()
 
 _BROKEN_LINES = re.compile(r"[A-Za-z0-9+/_-]{8}\r?\n[ \t]*[A-Za-z0-9+/_-]")
 _BREAKS = re.compile(r"\r?\n[ \t]*")
@@ -25,21 +38,26 @@ _BREAKS = re.compile(r"\r?\n[ \t]*")
 class Redactor:
     """Finds the values of some secrets in texts; made once for a set of values."""
 
-    def __init__(self, values: Mapping[str, str]) -> None:
-        named = {form: name for name, value in values.items() for form in forms(value)}
+    def __init__(self, values: Iterable[tuple[str, str]]) -> None:
+        pairs = list(values)
+        named = {form: name for name, value in pairs for form in forms(value)}
         self._names = list(named.values())
         self._search = AhoCorasick(list(named), matchkind=MatchKind.LeftmostLongest) if named else None
-        self._breakable = any(len(value.encode()) > _LONG_LINE for value in values.values())
-        self.longest = max(map(len, named), default=0)
+        self._forms = list(named.items())
+        ends = sorted({end for form in named for end in (form[:_TELLING], form[-_TELLING:])})
+        self._ends = AhoCorasick(ends) if ends else None
+        self.knows_any = bool(named)
 
     def text(self, text: str) -> str:
         """Return the text with each value, in any of its forms, replaced by ``[secret NAME]``."""
-        if self._search is None:
+        if self._search is None or self._ends is None:
             return text
-        redacted = self._replaced(text, self._found(text))
-        if self._breakable and _BROKEN_LINES.search(redacted):
-            redacted = self._replaced(redacted, self._found_broken(redacted))
-        return redacted
+        # Each form holds its own two ends: a text without any of them holds no value, whole or cut off.
+        if self._ends.find_matches_as_indexes(text):
+            text = self._without_edges(self._replaced(text, self._found(text)))
+        if "\n" in text and _BROKEN_LINES.search(text):
+            text = self._replaced(text, self._found_broken(text))
+        return text
 
     def json(self, value: Any) -> Any:
         """Return a JSON value with all its texts redacted, names of fields too."""
@@ -57,6 +75,24 @@ class Redactor:
         """The names of the secrets whose values are in a text."""
         return {name for _, _, name in (*self._found(text), *self._found_broken(text))}
 
+    def _without_edges(self, text: str) -> str:
+        """Also take away the part of a value that a page, a cap or a chunk cut off, at either end of each piece."""
+        pieces = _CUT.split(text)
+        return "".join(piece if n % 2 else self._edges(piece) for n, piece in enumerate(pieces))
+
+    def _edges(self, piece: str) -> str:
+        head, tail, first, last = 0, len(piece), "", ""
+        for form, name in self._forms:
+            if (length := _overlap_at_start(piece, form)) > head:
+                head, first = length, name
+            if (length := _overlap_at_end(piece, form)) > len(piece) - tail:
+                tail, last = len(piece) - length, name
+        if head > tail or not (head or last):
+            return f"[secret {first}]" if head else piece
+        before = f"[secret {first}]" if head else ""
+        after = f"[secret {last}]" if last else ""
+        return before + piece[head:tail] + after
+
     def _found(self, text: str) -> list[tuple[int, int, str]]:
         if self._search is None:
             return []
@@ -65,14 +101,21 @@ class Redactor:
 
     def _found_broken(self, text: str) -> list[tuple[int, int, str]]:
         """Matches that line breaks cut up, as places in the text with the breaks."""
-        kept, at = list[str](), list[int]()
-        position = 0
-        for gap in (*_BREAKS.finditer(text), None):
-            end = gap.start() if gap else len(text)
-            kept.append(text[position:end])
-            at.extend(range(position, end))
-            position = gap.end() if gap else end
-        return [(at[start], at[end - 1] + 1, name) for start, end, name in self._found("".join(kept))]
+        found = self._found(_BREAKS.sub("", text))
+        if not found:
+            return []
+        ends, shifts = list[int](), list[int]()
+        left_out = 0
+        for gap in _BREAKS.finditer(text):
+            ends.append(gap.start() - left_out)
+            left_out += gap.end() - gap.start()
+            shifts.append(left_out)
+
+        def place(joined: int) -> int:
+            before = bisect_right(ends, joined)
+            return joined + (shifts[before - 1] if before else 0)
+
+        return [(place(start), place(end - 1) + 1, name) for start, end, name in found]
 
     def _replaced(self, text: str, found: Iterable[tuple[int, int, str]]) -> str:
         parts, position = list[str](), 0
@@ -80,6 +123,28 @@ class Redactor:
             parts += [text[position:start], f"[secret {name}]"]
             position = end
         return "".join([*parts, text[position:]])
+
+
+def _overlap_at_end(text: str, form: str) -> int:
+    """How many characters of a form's beginning the text ends with, where they are enough to tell."""
+    tail = text[-(len(form) - 1) :]
+    at = tail.find(form[:_TELLING])
+    while at >= 0:
+        if form.startswith(tail[at:]):
+            return len(tail) - at
+        at = tail.find(form[:_TELLING], at + 1)
+    return 0
+
+
+def _overlap_at_start(text: str, form: str) -> int:
+    """How many characters of a form's end the text begins with."""
+    head = text[: len(form) - 1]
+    at = head.rfind(form[-_TELLING:])
+    while at >= 0:
+        if form.endswith(head[: at + _TELLING]):
+            return at + _TELLING
+        at = head.rfind(form[-_TELLING:], 0, at + _TELLING - 1)
+    return 0
 
 
 def forms(value: str) -> set[str]:

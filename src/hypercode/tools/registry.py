@@ -1,6 +1,6 @@
 """What a tool is: a name, closed schemas, four annotations, and a function. The dispatcher does the rest."""
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -13,6 +13,9 @@ from hypercode.sandbox.base import Sandboxes
 
 Report = Callable[[str], Awaitable[None]]
 """Called with a message while a long call works."""
+
+UseSecrets = Callable[[Sequence[str]], Awaitable[dict[str, str]]]
+"""Gives the values of named secrets of the project; that the run has them is written down before."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,7 @@ class ToolContext:
     sandbox_id: str | None
     report: Report
     call_id: str
+    use_secrets: UseSecrets
 
     @property
     def sandbox(self) -> str:

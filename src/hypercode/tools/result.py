@@ -10,6 +10,7 @@ from hypercode.domain.errors import HyperCodeError, TooLarge
 from hypercode.mcp_protocol.caps import DEFAULT_CAP, HARD_CAP, cap_text, storable
 from hypercode.mcp_protocol.codes import ToolError, tool_error
 from hypercode.mcp_protocol.schemas import canonical_json
+from hypercode.tools.redaction import Redactor
 from hypercode.tools.registry import Part, ToolReply
 
 _PART: TypeAdapter[Part] = TypeAdapter(Part)
@@ -28,6 +29,14 @@ class CallResult:
     def code(self) -> str:
         """``OK``, or the error's code."""
         return "OK" if self.ok else str(self.data.get("code", "INTERNAL"))
+
+    def redacted(self, redactor: Redactor) -> "CallResult":
+        """The result without the values of secrets."""
+        if not redactor.knows_any:
+            return self
+        return CallResult(
+            self.ok, redactor.json(self.data), redactor.text(self.text), redactor.json(self.parts)
+        )
 
     def stored(self) -> dict[str, Any]:
         """The form that the journal keeps."""

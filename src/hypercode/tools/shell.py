@@ -1,11 +1,13 @@
 """sh_exec: a command in the run's sandbox. The boundary is the container, not what stands in the arguments."""
 
 import re
+from typing import Annotated
 
 from mcp import types
 from pydantic import Field, model_validator
 
 from hypercode.domain.errors import InvalidArgument
+from hypercode.domain.secret import KEPT_VARIABLES, SecretName
 from hypercode.domain.tool_call import Touched
 from hypercode.mcp_protocol.caps import DEFAULT_CAP, HARD_CAP, cap_text
 from hypercode.mcp_protocol.schemas import Arguments, Closed, WorkspacePath
@@ -15,9 +17,13 @@ from hypercode.tools.progress import followed
 from hypercode.tools.registry import Tool, ToolContext, ToolReply
 
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
-_KEPT_ENV = re.compile(
-    r"LD_.*|GIT_.*|HYPERCODE_.*|PATH|HOME|BASH_ENV|ENV|PYTHONHOME|SHELLOPTS|.*_PROXY", re.I
-)
+
+
+SecretNames = Annotated[
+    list[SecretName],
+    Field(max_length=20, description="Names of secrets (secret_list) that this process gets as variables."),
+]
+NO_SECRETS: SecretNames = Field(default_factory=list)
 
 
 class CommandArguments(Arguments):
@@ -27,6 +33,7 @@ class CommandArguments(Arguments):
     script: str = Field(default="", max_length=100_000)
     cwd: WorkspacePath = "."
     env: dict[str, str] = Field(default_factory=dict, max_length=50)
+    secrets: SecretNames = NO_SECRETS
 
     @model_validator(mode="after")
     def _one_command(self) -> "CommandArguments":
@@ -42,8 +49,8 @@ class CommandArguments(Arguments):
         return list(self.argv) or ["sh", "-c", self.script]
 
     def touched(self) -> Touched:
-        """The command's words."""
-        return Touched(argv=tuple(self.words))
+        """The command's words, and the secrets it is given."""
+        return Touched(argv=tuple(self.words), secrets=tuple(self.secrets))
 
 
 class ExecArguments(CommandArguments):
@@ -72,7 +79,7 @@ async def sh_exec(context: ToolContext, args: ExecArguments) -> ToolReply:
     request = ExecRequest(
         argv=args.words,
         cwd=args.cwd,
-        env=checked_env(args.env),
+        env=await environment(context, args.env, args.secrets),
         stdin=args.stdin,
         timeout_s=args.timeout_s,
         max_output=args.max_output,
@@ -108,10 +115,18 @@ def with_log(reply: ToolReply, uri: str | None) -> ToolReply:
     return ToolReply(reply.data, f"{reply.text}\n[all of the output: resource_read {uri}]", (link,))
 
 
+async def environment(context: ToolContext, env: dict[str, str], secrets: list[str]) -> dict[str, str]:
+    """The variables of one process, the secrets it is given among them; raises what ``checked_env`` raises."""
+    plain = checked_env(env)
+    if both := sorted(set(plain) & set(secrets)):
+        raise InvalidArgument(f"{', '.join(both)}: give it in env or in secrets, not in both")
+    return {**plain, **(await context.use_secrets(secrets) if secrets else {})}
+
+
 def checked_env(env: dict[str, str]) -> dict[str, str]:
     """Return the variables; raises InvalidArgument for names that steer loaders, git or the platform."""
     for name in env:
-        if not _ENV_NAME.fullmatch(name) or _KEPT_ENV.fullmatch(name):
+        if not _ENV_NAME.fullmatch(name) or KEPT_VARIABLES.fullmatch(name):
             raise InvalidArgument(f"the variable {name!r} can't be set for a command")
     return dict(env)
 

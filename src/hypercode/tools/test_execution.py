@@ -1,7 +1,7 @@
 """Running a test command and fetching what it reported: a file, its output, or JUnit XML that it left."""
 
 import base64
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from hypercode.domain.errors import HyperCodeError
 from hypercode.mcp_protocol.junit import REPORT_DIRECTORY, REPORT_OPTION, REPORT_PATH
@@ -36,6 +36,7 @@ class Asked:
     timeout_s: float
     log_over: int
     coverage: bool
+    env: dict[str, str] = field(default_factory=dict[str, str], repr=False)
 
 
 class Coverage(Closed):
@@ -70,6 +71,7 @@ async def run_tests(
     request = ExecRequest(
         argv=argv,
         cwd=asked.cwd,
+        env=asked.env,
         timeout_s=asked.timeout_s,
         max_output=MAX_OUTPUT,
         log_over=asked.log_over,

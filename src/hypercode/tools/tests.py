@@ -4,6 +4,7 @@ What comes back was written by code that an agent may have changed: it is checke
 """
 
 import posixpath
+from dataclasses import replace
 
 from mcp import types
 from pydantic import Field, field_validator, model_validator
@@ -20,7 +21,7 @@ from hypercode.tools.detection import find_frameworks
 from hypercode.tools.frameworks import FRAMEWORKS, Framework, Name, of_command
 from hypercode.tools.registry import Tool, ToolContext, ToolReply
 from hypercode.tools.resources import mime_type
-from hypercode.tools.shell import log_uri, with_log
+from hypercode.tools.shell import NO_SECRETS, SecretNames, environment, log_uri, with_log
 from hypercode.tools.test_execution import Asked, Coverage, TestsDone, run_again, run_tests
 
 MAX_FAILURES = 50
@@ -92,6 +93,7 @@ class TestRunArguments(Arguments):
     timeout_s: float = Field(default=600.0, gt=0, le=900)
     coverage: bool = False
     rerun_failed: bool = False
+    secrets: SecretNames = NO_SECRETS
 
     _plain = field_validator("targets")(no_option)
 
@@ -104,9 +106,9 @@ class TestRunArguments(Arguments):
         return self
 
     def touched(self) -> Touched:
-        """The command's words; of a framework, its name and the targets."""
+        """The command's words; of a framework, its name and the targets. And the secrets it is given."""
         command = self.command if self.command is not None else [self.framework or "test"]
-        return Touched(argv=(*command, *self.targets))
+        return Touched(argv=(*command, *self.targets), secrets=tuple(self.secrets))
 
 
 class Summary(Closed):
@@ -155,6 +157,7 @@ async def test_run(context: ToolContext, args: TestRunArguments) -> ToolReply:
         asked = Asked(framework.argv(args.targets), args.cwd, args.timeout_s, OUTPUT_TAIL, args.coverage)
     else:
         asked = Asked([*(args.command or []), *args.targets], args.cwd, args.timeout_s, OUTPUT_TAIL, False)
+    asked = replace(asked, env=await environment(context, {}, args.secrets))
     done = await run_tests(context, framework, asked, given=args.command is not None)
     flaky = await _flaky(context, framework, asked, done) if args.rerun_failed else []
     result = _ran(context, framework, done, flaky)

@@ -235,6 +235,41 @@ export interface paths {
         patch: operations["update_project"];
         trace?: never;
     };
+    "/api/v1/projects/{project_id}/secrets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List Secrets */
+        get: operations["list_secrets"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{project_id}/secrets/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Set Secret */
+        put: operations["set_secret"];
+        post?: never;
+        /** Delete Secret */
+        delete: operations["delete_secret"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/questions": {
         parameters: {
             query?: never;
@@ -1798,6 +1833,74 @@ export interface components {
              */
             type: "sandbox.started";
         };
+        /**
+         * Secret
+         * @description What is shown of a secret: never its value.
+         */
+        Secret: {
+            /**
+             * Changed At
+             * Format: date-time
+             */
+            changed_at: string;
+            /** Changed By */
+            changed_by: string;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Last Used At */
+            last_used_at: string | null;
+            /** Name */
+            name: string;
+            /** Version */
+            version: number;
+        };
+        /** SecretList */
+        SecretList: {
+            /** Items */
+            items: components["schemas"]["Secret"][];
+        };
+        /**
+         * SecretUsed
+         * @description The run was given a secret of its project; its value is in no event.
+         */
+        SecretUsed: {
+            /** Name */
+            name: string;
+            /** Version */
+            version: number;
+        };
+        /** SecretUsedEvent */
+        SecretUsedEvent: {
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            payload: components["schemas"]["SecretUsed"];
+            /** Run Id */
+            run_id: string;
+            /** Seq */
+            seq: number;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "secret.used";
+        };
+        /**
+         * SecretValue
+         * @description 8 bytes to 32 KiB of text.
+         */
+        SecretValue: {
+            /**
+             * Value
+             * Format: password
+             */
+            value: string;
+        };
         /** SetupRequest */
         SetupRequest: {
             /** Email */
@@ -1830,7 +1933,7 @@ export interface components {
          * StreamedEvent
          * @description One event, by its type.
          */
-        StreamedEvent: components["schemas"]["RunQueuedEvent"] | components["schemas"]["RunStartedEvent"] | components["schemas"]["RunStatusChangedEvent"] | components["schemas"]["NoticeRaisedEvent"] | components["schemas"]["EnvironmentPhaseChangedEvent"] | components["schemas"]["EnvironmentPreparedEvent"] | components["schemas"]["ChecksFrozenEvent"] | components["schemas"]["SandboxStartedEvent"] | components["schemas"]["TurnCompletedEvent"] | components["schemas"]["ToolCallRequestedEvent"] | components["schemas"]["ToolCallProgressedEvent"] | components["schemas"]["ToolCallCompletedEvent"] | components["schemas"]["ToolCallUncertainEvent"] | components["schemas"]["ApprovalRequestedEvent"] | components["schemas"]["ApprovalDecidedEvent"] | components["schemas"]["QuestionAskedEvent"] | components["schemas"]["QuestionAnsweredEvent"] | components["schemas"]["PlanSubmittedEvent"] | components["schemas"]["PlanItemChangedEvent"] | components["schemas"]["DeploymentChangedEvent"] | components["schemas"]["DiffExportedEvent"] | components["schemas"]["VerificationPhaseChangedEvent"] | components["schemas"]["VerificationFinishedEvent"] | components["schemas"]["RunFinishedEvent"];
+        StreamedEvent: components["schemas"]["RunQueuedEvent"] | components["schemas"]["RunStartedEvent"] | components["schemas"]["RunStatusChangedEvent"] | components["schemas"]["NoticeRaisedEvent"] | components["schemas"]["EnvironmentPhaseChangedEvent"] | components["schemas"]["EnvironmentPreparedEvent"] | components["schemas"]["ChecksFrozenEvent"] | components["schemas"]["SandboxStartedEvent"] | components["schemas"]["TurnCompletedEvent"] | components["schemas"]["ToolCallRequestedEvent"] | components["schemas"]["SecretUsedEvent"] | components["schemas"]["ToolCallProgressedEvent"] | components["schemas"]["ToolCallCompletedEvent"] | components["schemas"]["ToolCallUncertainEvent"] | components["schemas"]["ApprovalRequestedEvent"] | components["schemas"]["ApprovalDecidedEvent"] | components["schemas"]["QuestionAskedEvent"] | components["schemas"]["QuestionAnsweredEvent"] | components["schemas"]["PlanSubmittedEvent"] | components["schemas"]["PlanItemChangedEvent"] | components["schemas"]["DeploymentChangedEvent"] | components["schemas"]["DiffExportedEvent"] | components["schemas"]["VerificationPhaseChangedEvent"] | components["schemas"]["VerificationFinishedEvent"] | components["schemas"]["RunFinishedEvent"];
         /**
          * Task
          * @description A task as the API shows it. ``checks`` are shell-free argv strings, empty means: detect them.
@@ -2682,6 +2785,103 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Project"];
                 };
+            };
+            /** @description What went wrong, as problem+json */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_secrets: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SecretList"];
+                };
+            };
+            /** @description What went wrong, as problem+json */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    set_secret: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SecretValue"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Secret"];
+                };
+            };
+            /** @description What went wrong, as problem+json */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_secret: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description What went wrong, as problem+json */
             "4XX": {
