@@ -24,6 +24,7 @@ pytestmark = pytest.mark.anyio
         (Budget(max_cost_usd=0.0), {"cost_usd": 0.01}, "cost"),
         (Budget(max_wall_s=60), {"seconds_ago": 5}, None),
         (Budget(max_wall_s=60), {"seconds_ago": 90}, "seconds"),
+        (Budget(max_wall_s=60), {"seconds_ago": 90, "waited_s": 40.0}, None),
     ],
 )
 async def test_the_limit_that_is_reached_is_named(

@@ -112,11 +112,12 @@ class Waiting:
 
     async def _say(self, waited: Waited, status: RunStatus) -> None:
         """Say that the run waits, and that it goes on; the second only after the first."""
-        waits = status is RunStatus.WAITING
+        waits, now = status is RunStatus.WAITING, datetime.now(UTC)
         async with self._services.database.transaction() as session:
             run = await get_run(session, self._run_id)
-            if (run.status == RunStatus.WAITING.value) is waits:
-                return
+        if (run.status == RunStatus.WAITING.value) is waits:
+            return
+        waited = (now - run.waiting_since).total_seconds() if run.waiting_since else 0.0
         words = "Waiting for an approval" if waited.reason is WaitReason.APPROVAL else "Waiting for an answer"
         reason = waited.reason if waits else None
         await self._services.record(
@@ -125,6 +126,8 @@ class Waiting:
             RunStatusChanged(status=status, wait_reason=reason, detail=words if waits else "Going on"),
             status=status.value,
             wait_reason=reason.value if reason else None,
+            waiting_since=now if waits else None,
+            waited_s=run.waited_s if waits else run.waited_s + waited,
         )
 
 

@@ -153,6 +153,8 @@ class RunRow(Stamped, Base):
     cancel_requested_at: Mapped[datetime | None]
     segment: Mapped[int] = mapped_column(Integer, server_default="0")
     parked_at: Mapped[datetime | None]
+    waiting_since: Mapped[datetime | None]
+    waited_s: Mapped[float] = mapped_column(Float, server_default="0")
     started_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
 
