@@ -117,7 +117,7 @@ class Waiting:
             run = await get_run(session, self._run_id)
         if (run.status == RunStatus.WAITING.value) is waits:
             return
-        waited = (now - run.waiting_since).total_seconds() if run.waiting_since else 0.0
+        took = (now - run.waiting_since).total_seconds() if run.waiting_since and not waits else 0.0
         words = "Waiting for an approval" if waited.reason is WaitReason.APPROVAL else "Waiting for an answer"
         reason = waited.reason if waits else None
         await self._services.record(
@@ -127,7 +127,7 @@ class Waiting:
             status=status.value,
             wait_reason=reason.value if reason else None,
             waiting_since=now if waits else None,
-            waited_s=run.waited_s if waits else run.waited_s + waited,
+            waited_s=run.waited_s + took,
         )
 
 
