@@ -77,5 +77,5 @@ class ResourceMethods:
         result = await self._dispatcher.call(self._granted(context), request)
         if not result.ok:
             code = INVALID_PARAMS if result.code in _CALLERS_FAULT else INTERNAL
-            raise MCPError(code, str(result.data["message"]), result.data)
+            raise MCPError(code, str(result.data["message"]), {**result.data, **arguments})
         return result.data
