@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 VENV := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help conformance judges peers test-stack chaos tools-reference setup setup-dev demo up compose-up compose-down compose-logs test test-fast check web web-check dashboards bench clean
+.PHONY: help conformance judges peers test-stack chaos attacks tools-reference setup setup-dev demo up compose-up compose-down compose-logs test test-fast check web web-check dashboards bench clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-13s %s\n", $$1, $$2}'
@@ -68,6 +68,9 @@ peers: setup-dev ## The file and git attacks on two published servers and on our
 
 dashboards: ## Write Grafana's dashboards anew
 	$(VENV)/python deploy/grafana/generate.py
+
+attacks: ## The race against swapped links in its full 20,000 rounds, with what was seen
+	@RACE_ROUNDS=20000 $(VENV)/pytest -q -s -k swapped_in tests/tools/test_attacks_files.py | grep -v tool_call
 
 tools-reference: ## Write docs/reference/tools.md anew from the tools' schemas
 	$(VENV)/python -m scripts.tools_reference

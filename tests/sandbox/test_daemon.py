@@ -36,6 +36,7 @@ from hypercode.sandbox.base import (
 from hypercode.sandbox.client import SandboxClient
 from hypercode.sandbox.daemon import create_app
 from hypercode.sandbox.docker import DockerSandboxes
+from hypercode.sandbox.files import SearchRequest
 from hypercode.settings import SandboxSettings
 
 pytestmark = [pytest.mark.anyio, pytest.mark.docker]
@@ -127,7 +128,9 @@ async def _file_verbs(client: SandboxClient, box: str) -> None:
     read = await client.read(box, "calc.py", 0, 100)
     assert (read.data_b64, read.sha256) == (data, written.sha256)
     assert {entry.path for entry in (await client.tree(box, ".", 2, 100)).entries} >= {"calc.py", "tests"}
-    found = await client.search(box, "^é", regex=True, globs=["*.py"], limit=5)
+    found = await client.search(
+        SearchRequest(sandbox_id=box, pattern="^é", regex=True, globs=["*.py"], limit=5)
+    )
     assert [(match.path, match.line) for match in found.matches] == [("calc.py", 1)]
     done = await client.exec(box, ExecRequest(argv=["cat"], stdin="in"))
     assert (done.stdout, done.exit_code) == ("in", 0)

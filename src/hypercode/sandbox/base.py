@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Protocol
 from pydantic import Field
 
 from hypercode.domain.environment import Environment
+from hypercode.sandbox.files import Files
 from hypercode.sandbox.processes import PROC_ID, Processes
 from hypercode.sandbox.strict import Strict
+from hypercode.sandbox.worktrees import Worktrees
 
 if TYPE_CHECKING:
     from hypercode.sandbox.apps import Apps
@@ -116,36 +118,6 @@ class WriteResult(Strict):
     size: int
 
 
-class TreeEntry(Strict):
-    """One entry of a directory listing: kind is file, dir, symlink or other."""
-
-    path: str
-    kind: str
-    size: int
-
-
-class Tree(Strict):
-    """A listing, cut at its limit when ``truncated``."""
-
-    entries: list[TreeEntry]
-    truncated: bool
-
-
-class SearchMatch(Strict):
-    """One matching line, 1-based, cut to 500 characters."""
-
-    path: str
-    line: int
-    text: str
-
-
-class SearchResult(Strict):
-    """Matches in path order, cut at the limit when ``truncated``."""
-
-    matches: list[SearchMatch]
-    truncated: bool
-
-
 class OpenWorkspace(Strict):
     """Make a workspace for a run from a source at a commit.
 
@@ -237,7 +209,7 @@ Progress = Callable[[str, str], Awaitable[None]]
 """Called with (phase, message) while a long verb works."""
 
 
-class Sandboxes(Processes, Protocol):
+class Sandboxes(Files, Processes, Worktrees, Protocol):
     """The verbs of sandboxd. ``docker.py`` implements them on an engine, ``client.py`` over its socket."""
 
     @property
@@ -279,16 +251,6 @@ class Sandboxes(Processes, Protocol):
 
     async def write(self, sandbox_id: str, request: WriteRequest) -> WriteResult:
         """Write a file; raises Conflict when ``if_sha256`` does not hold."""
-        ...
-
-    async def tree(self, sandbox_id: str, path: str, depth: int, limit: int) -> Tree:
-        """List a directory, .git left out."""
-        ...
-
-    async def search(
-        self, sandbox_id: str, pattern: str, *, regex: bool, globs: list[str], limit: int
-    ) -> SearchResult:
-        """Search text files, .git left out; a regular expression has 10 s."""
         ...
 
     async def export_diff(self, workspace_id: str, message: str) -> ExportedDiff:

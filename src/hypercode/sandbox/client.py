@@ -22,14 +22,26 @@ from hypercode.sandbox.base import (
     Progress,
     ReadResult,
     SandboxInfo,
-    SearchResult,
     StartSandbox,
-    Tree,
     WorkspaceInfo,
     WriteRequest,
     WriteResult,
 )
 from hypercode.sandbox.errors import error_from
+from hypercode.sandbox.files import (
+    Changed,
+    ChangeRequest,
+    Deleted,
+    DeleteRequest,
+    GlobRequest,
+    Moved,
+    MoveRequest,
+    PathsFacts,
+    SearchRequest,
+    SearchResult,
+    StatRequest,
+    Tree,
+)
 from hypercode.sandbox.processes import (
     ProcessEnd,
     ProcessesOf,
@@ -41,6 +53,15 @@ from hypercode.sandbox.processes import (
     ProcessStarted,
     ProcessWrite,
     ProcessWritten,
+)
+from hypercode.sandbox.worktrees import (
+    PathsChanged,
+    RestorePaths,
+    RestoreSnapshot,
+    SnapshotRestored,
+    SnapshotTaken,
+    SwitchBranch,
+    TakeSnapshot,
 )
 from hypercode.telemetry.tracing import send_trace
 
@@ -124,17 +145,50 @@ class SandboxClient:
         """Write a file; raises Conflict when ``if_sha256`` does not hold."""
         return await self._ask("write", wire.WriteCall(sandbox_id=sandbox_id, request=request), WriteResult)
 
-    async def tree(self, sandbox_id: str, path: str, depth: int, limit: int) -> Tree:
+    async def tree(self, sandbox_id: str, path: str, depth: int, limit: int, *, skip: int = 0) -> Tree:
         """List a directory, .git left out."""
-        call = wire.TreeCall(sandbox_id=sandbox_id, path=path, depth=depth, limit=limit)
+        call = wire.TreeCall(sandbox_id=sandbox_id, path=path, depth=depth, limit=limit, skip=skip)
         return await self._ask("tree", call, Tree)
 
-    async def search(
-        self, sandbox_id: str, pattern: str, *, regex: bool, globs: list[str], limit: int
-    ) -> SearchResult:
+    async def change(self, request: ChangeRequest) -> Changed:
+        """Change several files as one; raises Conflict when a guard does not hold, and nothing is changed."""
+        return await self._ask("change", request, Changed)
+
+    async def move(self, request: MoveRequest) -> Moved:
+        """Rename; raises Conflict when the target exists."""
+        return await self._ask("move", request, Moved)
+
+    async def delete(self, request: DeleteRequest) -> Deleted:
+        """Delete; no link is followed, whatever happens in the container meanwhile."""
+        return await self._ask("delete", request, Deleted)
+
+    async def stat(self, request: StatRequest) -> PathsFacts:
+        """Say what is at each path."""
+        return await self._ask("stat", request, PathsFacts)
+
+    async def glob(self, request: GlobRequest) -> Tree:
+        """List the paths that match a pattern, in order, .git left out."""
+        return await self._ask("glob", request, Tree)
+
+    async def search(self, request: SearchRequest) -> SearchResult:
         """Search text files, .git left out; a regular expression has 10 s."""
-        call = wire.SearchCall(sandbox_id=sandbox_id, pattern=pattern, regex=regex, globs=globs, limit=limit)
-        return await self._ask("search", call, SearchResult)
+        return await self._ask("search", request, SearchResult)
+
+    async def snapshot_take(self, request: TakeSnapshot) -> SnapshotTaken:
+        """Keep everything; unchanged files are not read again."""
+        return await self._ask("snapshot_take", request, SnapshotTaken)
+
+    async def snapshot_restore(self, request: RestoreSnapshot) -> SnapshotRestored:
+        """Bring a snapshot back, after taking one of what is there."""
+        return await self._ask("snapshot_restore", request, SnapshotRestored)
+
+    async def restore_paths(self, request: RestorePaths) -> PathsChanged:
+        """Bring paths back from a commit, all or none."""
+        return await self._ask("restore_paths", request, PathsChanged)
+
+    async def switch_branch(self, request: SwitchBranch) -> PathsChanged:
+        """Go to a branch; raises Conflict where work that is not committed is in the way."""
+        return await self._ask("switch_branch", request, PathsChanged)
 
     async def export_diff(self, workspace_id: str, message: str) -> ExportedDiff:
         """Commit the work tree to the platform-owned gitdir and compare it with the base commit."""

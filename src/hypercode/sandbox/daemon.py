@@ -50,7 +50,16 @@ from hypercode.sandbox.base import (
 )
 from hypercode.sandbox.docker import DockerSandboxes, instance_of
 from hypercode.sandbox.errors import error_body
+from hypercode.sandbox.files import (
+    ChangeRequest,
+    DeleteRequest,
+    GlobRequest,
+    MoveRequest,
+    SearchRequest,
+    StatRequest,
+)
 from hypercode.sandbox.processes import ProcessesOf, ProcessKill, ProcessRead, ProcessStart, ProcessWrite
+from hypercode.sandbox.worktrees import RestorePaths, RestoreSnapshot, SwitchBranch, TakeSnapshot
 from hypercode.settings import Settings
 from hypercode.telemetry.metrics import CONTAINERS_RUNNING, ENGINE_UP, SANDBOX_VERB_SECONDS, timed
 from hypercode.telemetry.tracing import Traced
@@ -181,14 +190,19 @@ def _verbs(sandboxes: Sandboxes) -> dict[str, Verb]:
         ),
         "write": verb(wire.WriteCall, lambda ask: sandboxes.write(ask.sandbox_id, ask.request)),
         "tree": verb(
-            wire.TreeCall, lambda ask: sandboxes.tree(ask.sandbox_id, ask.path, ask.depth, ask.limit)
+            wire.TreeCall,
+            lambda ask: sandboxes.tree(ask.sandbox_id, ask.path, ask.depth, ask.limit, skip=ask.skip),
         ),
-        "search": verb(
-            wire.SearchCall,
-            lambda ask: sandboxes.search(
-                ask.sandbox_id, ask.pattern, regex=ask.regex, globs=ask.globs, limit=ask.limit
-            ),
-        ),
+        "change": verb(ChangeRequest, sandboxes.change),
+        "move": verb(MoveRequest, sandboxes.move),
+        "delete": verb(DeleteRequest, sandboxes.delete),
+        "stat": verb(StatRequest, sandboxes.stat),
+        "glob": verb(GlobRequest, sandboxes.glob),
+        "search": verb(SearchRequest, sandboxes.search),
+        "snapshot_take": verb(TakeSnapshot, sandboxes.snapshot_take),
+        "snapshot_restore": verb(RestoreSnapshot, sandboxes.snapshot_restore),
+        "restore_paths": verb(RestorePaths, sandboxes.restore_paths),
+        "switch_branch": verb(SwitchBranch, sandboxes.switch_branch),
         "export_diff": verb(
             wire.ExportCall, lambda ask: sandboxes.export_diff(ask.workspace_id, ask.message)
         ),

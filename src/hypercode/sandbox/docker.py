@@ -16,9 +16,7 @@ from hypercode.sandbox.base import (
     Progress,
     ReadResult,
     SandboxInfo,
-    SearchResult,
     StartSandbox,
-    Tree,
     WorkspaceInfo,
     WriteRequest,
     WriteResult,
@@ -29,6 +27,20 @@ from hypercode.sandbox.docker_apps import DockerApps
 from hypercode.sandbox.egress import Egress
 from hypercode.sandbox.engine import Engine
 from hypercode.sandbox.environments import Environments
+from hypercode.sandbox.files import (
+    Changed,
+    ChangeRequest,
+    Deleted,
+    DeleteRequest,
+    GlobRequest,
+    Moved,
+    MoveRequest,
+    PathsFacts,
+    SearchRequest,
+    SearchResult,
+    StatRequest,
+    Tree,
+)
 from hypercode.sandbox.names import checked_id
 from hypercode.sandbox.processes import (
     Addressed,
@@ -48,6 +60,15 @@ from hypercode.sandbox.relay import text_of
 from hypercode.sandbox.replies import checked_reply
 from hypercode.sandbox.runtime import RuntimeVolumes
 from hypercode.sandbox.workspaces import Workspaces
+from hypercode.sandbox.worktrees import (
+    PathsChanged,
+    RestorePaths,
+    RestoreSnapshot,
+    SnapshotRestored,
+    SnapshotTaken,
+    SwitchBranch,
+    TakeSnapshot,
+)
 from hypercode.settings import SandboxSettings
 
 
@@ -133,16 +154,44 @@ class DockerSandboxes:
         """Write a file; raises Conflict when ``if_sha256`` does not hold."""
         return checked_reply(WriteResult, await self._file(sandbox_id, "write", **request.model_dump()))
 
-    async def tree(self, sandbox_id: str, path: str, depth: int, limit: int) -> Tree:
+    async def tree(self, sandbox_id: str, path: str, depth: int, limit: int, *, skip: int = 0) -> Tree:
         """List a directory, .git left out."""
-        return checked_reply(Tree, await self._file(sandbox_id, "tree", path=path, depth=depth, limit=limit))
+        reply = await self._file(sandbox_id, "tree", path=path, depth=depth, limit=limit, skip=skip)
+        return checked_reply(Tree, reply)
 
-    async def search(
-        self, sandbox_id: str, pattern: str, *, regex: bool, globs: list[str], limit: int
-    ) -> SearchResult:
+    async def change(self, request: ChangeRequest) -> Changed:
+        """Change several files as one; raises Conflict when a guard does not hold, and nothing is changed."""
+        reply = await self._file(
+            request.sandbox_id,
+            "change",
+            changes=[each.model_dump(exclude_none=True) for each in request.changes],
+        )
+        return checked_reply(Changed, reply)
+
+    async def move(self, request: MoveRequest) -> Moved:
+        """Rename; raises Conflict when the target exists."""
+        return checked_reply(Moved, await self._asked("move", request))
+
+    async def delete(self, request: DeleteRequest) -> Deleted:
+        """Delete; no link is followed, whatever happens in the container meanwhile."""
+        return checked_reply(Deleted, await self._asked("delete", request))
+
+    async def stat(self, request: StatRequest) -> PathsFacts:
+        """Say what is at each path."""
+        return checked_reply(PathsFacts, await self._asked("stat", request))
+
+    async def glob(self, request: GlobRequest) -> Tree:
+        """List the paths that match a pattern, in order, .git left out."""
+        return checked_reply(Tree, await self._asked("glob", request))
+
+    async def search(self, request: SearchRequest) -> SearchResult:
         """Search text files, .git left out; a regular expression has 10 s."""
-        reply = await self._file(sandbox_id, "search", pattern=pattern, regex=regex, globs=globs, limit=limit)
-        return checked_reply(SearchResult, reply)
+        return checked_reply(SearchResult, await self._asked("search", request))
+
+    async def _asked(
+        self, op: str, request: MoveRequest | DeleteRequest | StatRequest | GlobRequest | SearchRequest
+    ) -> dict[str, Any]:
+        return await self._file(request.sandbox_id, op, **request.model_dump(exclude={"sandbox_id"}))
 
     async def _file(self, sandbox_id: str, op: str, **args: Any) -> dict[str, Any]:
         relay = await self._containers.relay(sandbox_id)
@@ -183,6 +232,22 @@ class DockerSandboxes:
     async def apply_diff(self, workspace_id: str, diff: str) -> None:
         """Apply a diff to the work tree (three-way); raises Conflict naming the paths, nothing changed."""
         await self._workspaces.apply(workspace_id, diff)
+
+    async def snapshot_take(self, request: TakeSnapshot) -> SnapshotTaken:
+        """Keep everything; unchanged files are not read again."""
+        return await self._workspaces.snapshot_take(request)
+
+    async def snapshot_restore(self, request: RestoreSnapshot) -> SnapshotRestored:
+        """Bring a snapshot back, after taking one of what is there."""
+        return await self._workspaces.snapshot_restore(request)
+
+    async def restore_paths(self, request: RestorePaths) -> PathsChanged:
+        """Bring paths back from a commit, all or none."""
+        return await self._workspaces.restore_paths(request)
+
+    async def switch_branch(self, request: SwitchBranch) -> PathsChanged:
+        """Go to a branch; raises Conflict where work that is not committed is in the way."""
+        return await self._workspaces.switch_branch(request)
 
     async def check(self, request: CheckRequest) -> CheckOutput:
         """Run a check in a fresh container that no agent ever touched, and remove it."""

@@ -3,6 +3,7 @@
 from pydantic import Field
 
 from hypercode.sandbox.base import ExecRequest, WriteRequest
+from hypercode.sandbox.files import MAX_SKIP
 from hypercode.sandbox.strict import Strict
 
 
@@ -58,16 +59,7 @@ class TreeCall(Strict):
     path: str
     depth: int = Field(ge=1, le=64)
     limit: int = Field(ge=1, le=100_000)
-
-
-class SearchCall(Strict):
-    """``search``."""
-
-    sandbox_id: str
-    pattern: str
-    regex: bool
-    globs: list[str]
-    limit: int = Field(ge=1, le=100_000)
+    skip: int = Field(default=0, ge=0, le=MAX_SKIP)
 
 
 class ExportCall(Strict):

@@ -21,14 +21,25 @@ from hypercode.sandbox.engine import Engine
 from hypercode.sandbox.errors import error_of
 from hypercode.sandbox.names import mirror_volume, workspace_volumes
 from hypercode.sandbox.profiles import ContainerSpec, Mount, import_config, python
-from hypercode.sandbox.relay import text_of
+from hypercode.sandbox.relay import Relay, text_of
+from hypercode.sandbox.replies import checked_reply
 from hypercode.sandbox.runtime import RuntimeVolumes
 from hypercode.sandbox.sources import Source, checked_commit, checked_url, local_source
+from hypercode.sandbox.worktrees import (
+    PathsChanged,
+    RestorePaths,
+    RestoreSnapshot,
+    SnapshotRestored,
+    SnapshotTaken,
+    SwitchBranch,
+    TakeSnapshot,
+)
 from hypercode.settings import SandboxSettings
 
 PLATFORM = "platform"
 ARGUMENT = 100_000  # the kernel takes at most 128 KiB in one argument
 MAX_GIT_OUTPUT = 64 * 1024 * 1024
+SNAPSHOT_S = 300.0
 
 
 class Workspaces:
@@ -151,14 +162,18 @@ class Workspaces:
         for volume in workspace_volumes(workspace_id):
             await self._engine.remove_volume(volume)
 
-    async def git(self, workspace_id: str, request: dict[str, Any]) -> dict[str, Any]:
-        """Do one piece of git work in the workspace's helper container, which stays open."""
+    async def _helper(self, workspace_id: str) -> Relay:
+        """Connect to the workspace's helper container, which stays open."""
         work, _gitdir = workspace_volumes(workspace_id)
         if not await self._engine.has_volume(work):
             raise NotFound(f"no such workspace: {workspace_id}")
         start = StartSandbox(profile=Profile.HELPER, owner=PLATFORM, workspace_id=workspace_id)
         helper = await self._containers.start(start)
-        relay = await self._containers.relay(helper.sandbox_id)
+        return await self._containers.relay(helper.sandbox_id)
+
+    async def git(self, workspace_id: str, request: dict[str, Any]) -> dict[str, Any]:
+        """Do one piece of git work in the workspace's helper container."""
+        relay = await self._helper(workspace_id)
         reply = await relay.call(
             "exec",
             {
@@ -173,6 +188,27 @@ class Workspaces:
         if answer is None:
             raise SandboxDown(f"git work failed in the helper: {text_of(reply, 'stderr_b64')[-600:]}")
         return answer
+
+    async def snapshot_take(self, request: TakeSnapshot) -> SnapshotTaken:
+        """Keep everything; unchanged files are not read again."""
+        relay = await self._helper(request.workspace_id)
+        reply = await relay.call("snapshot_take", {"label": request.label}, seconds=SNAPSHOT_S)
+        return checked_reply(SnapshotTaken, reply)
+
+    async def snapshot_restore(self, request: RestoreSnapshot) -> SnapshotRestored:
+        """Bring a snapshot back, after taking one of what is there."""
+        relay = await self._helper(request.workspace_id)
+        args = {"snapshot_id": request.snapshot_id}
+        return checked_reply(SnapshotRestored, await relay.call("snapshot_restore", args, seconds=SNAPSHOT_S))
+
+    async def restore_paths(self, request: RestorePaths) -> PathsChanged:
+        """Bring paths back from a commit, all or none."""
+        args = {"op": "restore", "commit": request.commit, "paths": request.paths}
+        return PathsChanged(**await self.git(request.workspace_id, args))
+
+    async def switch_branch(self, request: SwitchBranch) -> PathsChanged:
+        """Go to a branch; raises Conflict where work that is not committed is in the way."""
+        return PathsChanged(**await self.git(request.workspace_id, {"op": "switch", "name": request.name}))
 
     async def export(self, workspace_id: str, message: str) -> ExportedDiff:
         """Commit the work tree to the platform-owned gitdir and compare it with base."""

@@ -3,6 +3,7 @@
 import uuid
 from dataclasses import dataclass, field
 from datetime import timedelta
+from secrets import token_hex
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
@@ -10,18 +11,21 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from hypercode.mcp_protocol.cursors import Cursors
 from hypercode.policy.files import BUILT_IN
 from hypercode.policy.rules import Policy
 from hypercode.sandbox.base import Sandboxes
 from hypercode.settings import Settings
 from hypercode.store.database import Database
 from hypercode.telemetry.logging import scrub_with
+from hypercode.tools.changing import CHANGING_TOOLS
 from hypercode.tools.containers import CONTAINER_TOOLS
 from hypercode.tools.context import Context
 from hypercode.tools.delegation import Delegation
 from hypercode.tools.deployments import Deployments
 from hypercode.tools.diagnostics import DIAGNOSTIC_TOOLS
-from hypercode.tools.dispatcher import Dispatcher
+from hypercode.tools.dispatcher import Dispatcher, Keyed
+from hypercode.tools.finding import FINDING_TOOLS
 from hypercode.tools.git import GIT_TOOLS
 from hypercode.tools.keys import PlatformKeys
 from hypercode.tools.ledger import Ledger
@@ -37,8 +41,9 @@ from hypercode.tools.repair import REPAIR_TOOLS
 from hypercode.tools.resources import RESOURCE_TOOLS
 from hypercode.tools.secrets import Secrets
 from hypercode.tools.shell import SHELL_TOOLS
+from hypercode.tools.symbols import SYMBOL_TOOLS
 from hypercode.tools.tests import TEST_TOOLS
-from hypercode.tools.workspace import WORKSPACE_TOOLS
+from hypercode.tools.workspace import FILE_TOOLS
 
 
 @dataclass(frozen=True)
@@ -74,7 +79,9 @@ def create_app(
     secrets = Secrets(database, keys.secrets_private_hex)
     scrub_with(secrets.scrub)
     tools = registry or all_tools(database, keys)
-    dispatcher = create_dispatcher(database, sandboxes, tools, rules, owner, secrets)
+    dispatcher = create_dispatcher(
+        database, sandboxes, tools, rules, owner, Keyed(secrets, Cursors(keys.platform))
+    )
     beside = [Route("/healthz", _healthz), Route("/metrics", _metrics)]
     return ToolsApps(
         mcp=create_mcp_app(dispatcher, keys.grant_public_hex, routes=beside, host=host, limits=rules.limits),
@@ -91,7 +98,7 @@ def create_dispatcher(
     registry: Registry,
     rules: CallRules,
     owner: str,
-    secrets: Secrets | None = None,
+    keyed: Keyed | None = None,
 ) -> Dispatcher:
     """The one way to these tools, with its ledger; ``owner`` names the process there."""
     return Dispatcher(
@@ -99,7 +106,7 @@ def create_dispatcher(
         rules.policy,
         Ledger(database, owner),
         sandboxes,
-        secrets or Secrets(database, ""),
+        keyed or Keyed(Secrets(database, ""), Cursors(token_hex())),
         rules.approval_life,
     )
 
@@ -111,7 +118,10 @@ def all_tools(database: Database, keys: PlatformKeys, settings: Settings | None 
     questions = Questions(database, timedelta(seconds=settings.approvals.expires_s))
     delegation = Delegation(database, keys.grant_public_hex)
     groups = (
-        WORKSPACE_TOOLS,
+        FILE_TOOLS,
+        FINDING_TOOLS,
+        CHANGING_TOOLS,
+        SYMBOL_TOOLS,
         SHELL_TOOLS,
         PROCESS_TOOLS,
         RESOURCE_TOOLS,

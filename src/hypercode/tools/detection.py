@@ -12,6 +12,7 @@ from hypercode.domain.errors import HyperCodeError
 from hypercode.mcp_protocol.junit import PYTEST
 from hypercode.platform_api.types import ChecksDetected
 from hypercode.sandbox.base import ExecRequest, Sandboxes
+from hypercode.sandbox.files import SearchRequest
 from hypercode.tools.frameworks import FRAMEWORKS, Framework
 
 _TEST_FILE = re.compile(r"(^|/)(test_[^/]*|[^/]*_test)\.py$")
@@ -85,7 +86,9 @@ async def _python(sandboxes: Sandboxes, sandbox_id: str, paths: list[str]) -> li
         return []
     found = [Found(FRAMEWORKS["pytest"], ".", f"{len(tests)} files like {tests[0]}")]
     globs = ["**/test_*.py", "**/*_test.py"]
-    cases = await sandboxes.search(sandbox_id, "unittest.TestCase", regex=False, globs=globs, limit=1)
+    cases = await sandboxes.search(
+        SearchRequest(sandbox_id=sandbox_id, pattern="unittest.TestCase", globs=globs, limit=1)
+    )
     if cases.matches:
         found.append(Found(FRAMEWORKS["unittest"], ".", cases.matches[0].path))
     return found

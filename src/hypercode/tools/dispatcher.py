@@ -16,6 +16,7 @@ from hypercode.domain.grant import Grant
 from hypercode.domain.ids import new_id
 from hypercode.domain.tool_call import ToolCall
 from hypercode.mcp_protocol.caps import storable
+from hypercode.mcp_protocol.cursors import Cursors
 from hypercode.mcp_protocol.schemas import Arguments, arguments_sha256, parse_arguments
 from hypercode.policy.decide import Allow, Ask, Deny, decide, never
 from hypercode.policy.rules import Policy
@@ -50,6 +51,14 @@ class CallRequest:
 
 
 @dataclass(frozen=True)
+class Keyed:
+    """What only this process's keys open: the secrets of projects, and the cursors that it gave out."""
+
+    secrets: Secrets
+    cursors: Cursors
+
+
+@dataclass(frozen=True)
 class _Judgement:
     """What schema and policy say of a call; ``refusal`` is why it will not run, ``asks`` why a person is asked."""
 
@@ -68,7 +77,7 @@ class Dispatcher:
         policy: Policy,
         ledger: Ledger,
         sandboxes: Sandboxes,
-        secrets: Secrets,
+        keyed: Keyed,
         approval_life: timedelta = timedelta(hours=24),
     ) -> None:
         self._registry = registry
@@ -77,7 +86,7 @@ class Dispatcher:
         self._ledger = ledger
         self._sandboxes = sandboxes
         self._approval_life = approval_life
-        self._secrets = secrets
+        self._secrets, self._cursors = keyed.secrets, keyed.cursors
         begin_at_zero(TOOL_DECISIONS, [tool.name for tool in registry], ["allow", "deny", "ask", "refuse"])
 
     def visible(self, grant: Grant) -> list[types.Tool]:
@@ -134,7 +143,9 @@ class Dispatcher:
 
         use_secrets = partial(self._secrets.use, grant)
         call_id = begun.key or begun.audited.call_id
-        return ToolContext(grant, self._sandboxes, begun.sandbox_id, report, call_id, use_secrets)
+        return ToolContext(
+            grant, self._sandboxes, begun.sandbox_id, report, call_id, use_secrets, self._cursors
+        )
 
     def _judge(self, grant: Grant, request: CallRequest, tool: Tool[Any] | None) -> _Judgement:
         """Policy first looks at the tool alone, so that a hidden tool does not explain its schema."""

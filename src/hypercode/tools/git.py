@@ -1,186 +1,76 @@
-"""git_*: git over the run's work tree, in the helper container, never in the container of the agent.
+"""git_add, git_commit, git_branch, git_restore: commits and branches in the platform's own gitdir.
 
-The gitdir is the platform's own, so nothing that a repository configures is read. Every parameter is
-checked before it stands in an argv, and stands behind ``--end-of-options`` or ``--`` there.
+There are no remotes and no push. Files are written to the work tree by sandboxd's confined code, not by git.
 """
 
-import re
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, model_validator
 
-from hypercode.domain.errors import Conflict, InvalidArgument
-from hypercode.mcp_protocol.caps import HARD_CAP, cap_text
+from hypercode.domain.errors import Conflict, InvalidArgument, NotFound
+from hypercode.domain.tool_call import Touched
+from hypercode.mcp_protocol.caps import cap_text
 from hypercode.mcp_protocol.schemas import Arguments, Closed, WorkspacePath
-from hypercode.sandbox.base import ExecRequest, ExecResult, Profile, StartSandbox
+from hypercode.sandbox.worktrees import RestorePaths, SwitchBranch
+from hypercode.tools.git_read import GIT_READ_TOOLS
+from hypercode.tools.git_run import Branch, Revision, git, literal, output, resolved
 from hypercode.tools.registry import Tool, ToolContext, ToolReply
 
-BASE = "refs/hypercode/base"
-"""Where the gitdir keeps the commit that the run started from."""
-
-GIT_ENV = {
-    "GIT_DIR": "/gitdir",
-    "GIT_WORK_TREE": "/workspace",
-    "GIT_CONFIG_NOSYSTEM": "1",
-    "GIT_CONFIG_GLOBAL": "/opt/hypercode/runner/gitconfig",
-    "GIT_OPTIONAL_LOCKS": "0",
-    "GIT_TERMINAL_PROMPT": "0",
-    "GIT_ATTR_NOSYSTEM": "1",
-    "HOME": "/tmp",
-    "LANG": "C.UTF-8",
-}
-
-_REVISION = re.compile(r"[0-9A-Za-z][0-9A-Za-z_./-]{0,199}([~^]\d{0,3})?")
-_STATES = {
-    "?": "untracked",
-    "A": "added",
-    "D": "deleted",
-    "M": "modified",
-    "T": "modified",
-    "U": "conflicted",
-}
-
-Output = ExecResult
+_Paths = Field(min_length=1, max_length=200)
 
 
-async def _git(context: ToolContext, *args: str, stdin: str = "", max_output: int = HARD_CAP) -> Output:
-    """Run git in the helper of the run's workspace; starting it again returns the one that runs."""
-    helper = await context.sandboxes.start(
-        StartSandbox(
-            profile=Profile.HELPER, owner=context.grant.run_id, workspace_id=context.grant.workspace_id
-        )
-    )
-    request = ExecRequest(
-        argv=["git", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", *args],
-        env=GIT_ENV,
-        stdin=stdin,
-        timeout_s=60,
-        max_output=max_output,
-    )
-    return await context.sandboxes.exec(helper.sandbox_id, request)
+class AddArguments(Arguments):
+    """Which paths to stage: files, or directories with everything below; deletions are staged too."""
+
+    paths: list[WorkspacePath] = _Paths
 
 
-async def _lines(context: ToolContext, *args: str) -> str:
-    """Run git, and return its output; raises InvalidArgument with git's own words."""
-    done = await _git(context, *args)
-    if done.exit_code != 0:
-        raise InvalidArgument(f"git {args[0]} failed: {done.stderr.strip()[-500:]}")
-    return done.stdout
+class Staged(Closed):
+    """The paths that the next commit would change."""
 
-
-class StatusArguments(Arguments):
-    """Nothing to choose."""
-
-
-class Changed(Closed):
-    """A path that differs from the last commit."""
-
-    path: str
-    status: Literal["untracked", "added", "deleted", "modified", "conflicted"]
-
-
-class Status(Closed):
-    """The last commit, the one that the run started from, and what has changed since the last."""
-
-    head: str
-    base: str
-    clean: bool
-    changes: list[Changed]
+    staged: list[str]
     truncated: bool
 
 
-async def git_status(context: ToolContext, _: StatusArguments) -> ToolReply:
-    """Show which paths have changed since the last commit."""
-    head = (await _lines(context, "rev-parse", "HEAD")).strip()
-    base = (await _lines(context, "rev-parse", BASE)).strip()
-    done = await _git(
-        context,
-        "status",
-        "--porcelain=v1",
-        "-z",
-        "--untracked-files=all",
-        "--no-renames",
-        "--ignore-submodules",
+async def git_add(context: ToolContext, args: AddArguments) -> ToolReply:
+    """Stage paths for git_commit with ``all`` false."""
+    await _add(context, args.paths)
+    names = await output(
+        context, "diff", "--cached", "--name-only", "-z", "--no-renames", "--ignore-submodules", "--"
     )
-    if done.exit_code != 0:
-        raise InvalidArgument(f"git status failed: {done.stderr.strip()[-500:]}")
-    entries = [entry for entry in done.stdout.split("\0") if len(entry) > 3]
-    changes = [Changed(path=entry[3:], status=_state(entry[:2])) for entry in entries[:1000]]  # type: ignore[arg-type]
-    result = Status(
-        head=head,
-        base=base,
-        clean=not entries,
-        changes=changes,
-        truncated=done.truncated or len(entries) > len(changes),
+    staged = [name for name in names.split("\0") if name]
+    result = Staged(staged=staged[:1000], truncated=len(staged) > 1000)
+    return ToolReply(
+        result, cap_text("Staged:\n" + "\n".join(result.staged) if staged else "Nothing is staged.")[0]
     )
-    text = "\n".join(f"{change.status} {change.path}" for change in changes) or "Nothing has changed."
-    return ToolReply(result, cap_text(f"HEAD {head[:12]}, base {base[:12]}\n{text}")[0])
 
 
-def _state(letters: str) -> str:
-    for letter in "U?DA":
-        if letter in letters:
-            return _STATES[letter]
-    return "modified"
-
-
-class DiffArguments(Arguments):
-    """Compare the work tree (or, ``staged``, the index) with a commit; by default where the run started."""
-
-    base: str | None = None
-    staged: bool = False
-    paths: list[WorkspacePath] = Field(default_factory=list, max_length=100)
-    stat_only: bool = False
-
-    @field_validator("base")
-    @classmethod
-    def _revision(cls, base: str | None) -> str | None:
-        if base is not None and (not _REVISION.fullmatch(base) or ".." in base):
-            raise ValueError("not a revision: give a commit's hash or HEAD")
-        return base
-
-
-class Diff(Closed):
-    """A unified diff; new files that no commit knows are named in ``untracked``, their content is left out."""
-
-    base: str
-    diff: str
-    untracked: list[str]
-    truncated: bool
-
-
-async def git_diff(context: ToolContext, args: DiffArguments) -> ToolReply:
-    """Show what has changed since a commit."""
-    commit = (
-        await _lines(
-            context, "rev-parse", "--verify", "--quiet", "--end-of-options", (args.base or BASE) + "^{commit}"
-        )
-    ).strip()
-    paths = [f":(top,literal){path}" for path in args.paths if path != "."]
-    shape = ["--stat=120"] if args.stat_only else ["--patch"]
-    staged = ["--cached"] if args.staged else []
-    safe = ["--no-ext-diff", "--no-textconv", "--no-color", "--no-renames", "--ignore-submodules"]
-    diff = await _git(context, "diff", *safe, *shape, *staged, commit, "--", *paths, max_output=HARD_CAP // 2)
-    if diff.exit_code != 0:
-        raise InvalidArgument(f"git diff failed: {diff.stderr.strip()[-500:]}")
-    others = await _lines(context, "ls-files", "--others", "--exclude-standard", "-z", "--", *paths)
-    untracked = [path for path in others.split("\0") if path][:500]
-    text, cut = cap_text(diff.stdout or "No difference in tracked files.")
-    if untracked:
-        text += "\nUntracked: " + cap_text(", ".join(untracked), 4000)[0]
-    result = Diff(
-        base=commit,
-        diff=cap_text(diff.stdout, HARD_CAP // 2)[0],
-        untracked=untracked,
-        truncated=diff.truncated or cut,
+async def _add(context: ToolContext, paths: list[str]) -> None:
+    done = await git(context, "add", "--all", "--", *(literal(paths) or ["."]))
+    if done.exit_code == 0:
+        return
+    words = done.stderr.strip()[-500:]
+    raise (
+        NotFound(words) if "did not match any files" in words else InvalidArgument(f"git add failed: {words}")
     )
-    return ToolReply(result, text)
 
 
 class CommitArguments(Arguments):
-    """Commit everything in the work tree."""
+    """By default everything in the work tree. ``all`` false: what is staged. ``paths``: these alone."""
 
     message: str = Field(min_length=1, max_length=10_000)
+    all: bool = Field(default=True, description="Commit everything; false: only what git_add staged.")
+    paths: list[WorkspacePath] = Field(
+        default_factory=list,
+        max_length=200,
+        description="Commit these paths as they are now, and nothing else that is changed or staged.",
+    )
+
+    @model_validator(mode="after")
+    def _one_or_the_other(self) -> "CommitArguments":
+        if self.paths and not self.all:
+            raise ValueError("give paths, or all as false for what is staged, not both")
+        return self
 
 
 class Committed(Closed):
@@ -191,53 +81,177 @@ class Committed(Closed):
 
 
 async def git_commit(context: ToolContext, args: CommitArguments) -> ToolReply:
-    """Commit the work tree in the platform's gitdir; raises Conflict when nothing has changed."""
-    await _lines(context, "add", "--all", "--", ".")
-    done = await _git(
+    """Commit in the platform's gitdir; raises Conflict when nothing has changed."""
+    only = literal(args.paths)
+    if args.all:
+        await _add(context, args.paths or ["."])
+    done = await git(
         context,
         "commit",
         "--quiet",
         "--no-verify",
         "--no-gpg-sign",
+        "--no-status",
         "--cleanup=strip",
         "--file=-",
+        *(["--only", "--", *only] if only else []),
         stdin=args.message,
     )
     if done.exit_code != 0:
         words = (done.stdout + done.stderr).strip()
         raise Conflict(f"nothing was committed: {words[-500:] or 'nothing has changed'}")
-    commit = (await _lines(context, "rev-parse", "HEAD")).strip()
-    names = await _lines(
+    commit = (await output(context, "rev-parse", "HEAD")).strip()
+    names = await output(
         context, "diff-tree", "--no-commit-id", "--name-only", "-r", "-z", "--no-renames", "--root", commit
     )
     files = len([name for name in names.split("\0") if name])
     return ToolReply(Committed(commit=commit, files=files), f"Committed {files} files as {commit[:12]}.")
 
 
+class BranchArguments(Arguments):
+    """``list`` them, ``create`` one at the last commit, or ``switch`` to one with the work tree."""
+
+    action: Literal["list", "create", "switch"]
+    name: Branch | None = Field(default=None, description="For create and switch.")
+
+    @model_validator(mode="after")
+    def _has_its_name(self) -> "BranchArguments":
+        if (self.name is None) != (self.action == "list"):
+            raise ValueError("create and switch have a name, list has none")
+        return self
+
+    def touched(self) -> Touched:
+        """The branch."""
+        return Touched(ref=self.name)
+
+
+class BranchSeen(Closed):
+    """A branch, and its last commit."""
+
+    name: str
+    commit: str
+
+
+class Branches(Closed):
+    """All branches, and the one that is checked out; ``changed`` are the paths that a switch wrote or removed."""
+
+    current: str | None
+    branches: list[BranchSeen]
+    changed: list[str]
+    truncated: bool
+
+
+async def git_branch(context: ToolContext, args: BranchArguments) -> ToolReply:
+    """List, create or switch branches."""
+    changed: list[str] = []
+    if args.name is not None:
+        there = await _exists(context, args.name)
+        if args.action == "create":
+            if there:
+                raise Conflict(f"there is a branch {args.name} already")
+            await output(context, "branch", "--no-track", "--end-of-options", args.name, "HEAD")
+        else:
+            if not there:
+                raise NotFound(f"there is no branch {args.name}", hint="Create it first.")
+            request = SwitchBranch(workspace_id=context.grant.workspace_id, name=args.name)
+            changed = (await context.sandboxes.switch_branch(request)).paths
+    return await _branches(context, changed)
+
+
+async def _exists(context: ToolContext, name: str) -> bool:
+    done = await git(context, "show-ref", "--verify", "--quiet", "--end-of-options", f"refs/heads/{name}")
+    return done.exit_code == 0
+
+
+async def _branches(context: ToolContext, changed: list[str]) -> ToolReply:
+    current = (await git(context, "symbolic-ref", "--quiet", "--short", "HEAD")).stdout.strip() or None
+    rows = await output(
+        context, "for-each-ref", "--count=501", "--format=%(objectname) %(refname:lstrip=2)", "refs/heads/"
+    )
+    found = [row.split(" ", 1) for row in rows.splitlines()]
+    branches = [BranchSeen(name=name, commit=commit) for commit, name in found[:500]]
+    result = Branches(
+        current=current,
+        branches=branches,
+        changed=changed[:500],
+        truncated=len(found) > 500 or len(changed) > 500,
+    )
+    lines = [f"{'*' if each.name == current else ' '} {each.name} {each.commit[:12]}" for each in branches]
+    lines += [f"changed {path}" for path in result.changed]
+    return ToolReply(result, cap_text("\n".join(lines))[0])
+
+
+class RestoreArguments(Arguments):
+    """Which paths, and from which commit; by default the last one."""
+
+    paths: list[WorkspacePath] = _Paths
+    source: Revision = Field(default="HEAD", description="A commit.")
+
+    def touched(self) -> Touched:
+        """The paths."""
+        return Touched(paths=tuple(self.paths))
+
+
+class Restored(Closed):
+    """The paths that were written or removed."""
+
+    source: str
+    paths: list[str]
+    truncated: bool
+
+
+async def git_restore(context: ToolContext, args: RestoreArguments) -> ToolReply:
+    """Make paths what they were in a commit, staged or not; files that no commit knows stay."""
+    commit = await resolved(context, args.source)
+    done = await context.sandboxes.restore_paths(
+        RestorePaths(workspace_id=context.grant.workspace_id, commit=commit, paths=args.paths)
+    )
+    result = Restored(source=commit, paths=done.paths[:1000], truncated=len(done.paths) > 1000)
+    text = "\n".join(result.paths) or "They were as in that commit already."
+    return ToolReply(result, cap_text(f"Restored from {commit[:12]}:\n{text}")[0])
+
+
 GIT_TOOLS = (
+    *GIT_READ_TOOLS,
     Tool(
-        "git_status",
-        "Show which paths have changed since the last commit.",
-        StatusArguments,
-        Status,
-        git_status,
-        read_only=True,
-    ),
-    Tool(
-        "git_diff",
-        "Show what has changed since the run started, or since another commit.",
-        DiffArguments,
-        Diff,
-        git_diff,
-        read_only=True,
+        "git_add",
+        "Stage paths for a commit of their own (git_commit with all=false).",
+        AddArguments,
+        Staged,
+        git_add,
+        read_only=False,
+        idempotent=True,
+        errors=("NOT_FOUND",),
     ),
     Tool(
         "git_commit",
-        "Commit everything in the work tree. The platform takes uncommitted work along too; this is for steps.",
+        "Commit everything in the work tree, or what is staged, or some paths. The platform takes uncommitted work"
+        " along too; this is for steps.",
         CommitArguments,
         Committed,
         git_commit,
         read_only=False,
+        errors=("CONFLICT", "NOT_FOUND"),
+    ),
+    Tool(
+        "git_branch",
+        "List branches, create one at the last commit, or switch to one.",
+        BranchArguments,
+        Branches,
+        git_branch,
+        read_only=False,
+        errors=("CONFLICT", "NOT_FOUND"),
+    ),
+    Tool(
+        "git_restore",
+        "Make paths, staged or not, what they were in a commit. What was not committed in them is lost.",
+        RestoreArguments,
+        Restored,
+        git_restore,
+        read_only=False,
+        destructive=True,
+        idempotent=True,
+        errors=("CONFLICT", "NOT_FOUND"),
     ),
 )
 """The group's tools."""

@@ -8,6 +8,7 @@ from mcp import types
 
 from hypercode.domain.errors import SandboxDown
 from hypercode.domain.grant import Grant
+from hypercode.mcp_protocol.cursors import Cursors, Paged
 from hypercode.mcp_protocol.schemas import Arguments, Closed
 from hypercode.sandbox.base import Sandboxes
 
@@ -31,6 +32,15 @@ class ToolContext:
     report: Report
     call_id: str
     use_secrets: UseSecrets
+    cursors: Cursors
+
+    def position(self, args: Paged) -> int:
+        """How many entries of a list were given before; raises InvalidArgument for a cursor of another call."""
+        return int(self.cursors.opened(self.grant.run_id, args) or 0)
+
+    def next_cursor(self, args: Paged, position: int, *, more: bool) -> str | None:
+        """The cursor to go on from ``position``, where there is more."""
+        return self.cursors.sealed(self.grant.run_id, args, str(position)) if more else None
 
     @property
     def sandbox(self) -> str:

@@ -1,4 +1,4 @@
-"""fs_*: read, write, edit, search and list the run's workspace, through sandboxd's confined file access."""
+"""fs_read, fs_write, fs_edit: single files of the run's workspace, through sandboxd's confined file access."""
 
 import base64
 import difflib
@@ -160,7 +160,7 @@ async def fs_edit(context: ToolContext, args: EditArguments) -> ToolReply:
         raise TooLarge(f"{args.path} has {got.size} bytes, more than fs_edit takes")
     if args.if_sha256 is not None and args.if_sha256 != got.sha256:
         raise Conflict(f"{args.path} has changed", hint="Read it again.")
-    before = _decode(args.path, base64.b64decode(got.data_b64))
+    before = decode_text(args.path, base64.b64decode(got.data_b64))
     after = before
     for number, edit in enumerate(args.edits, start=1):
         count = after.count(edit.old)
@@ -185,7 +185,8 @@ async def fs_edit(context: ToolContext, args: EditArguments) -> ToolReply:
     return ToolReply(result, f"{done} {args.path}:\n{cap_text(diff)[0]}")
 
 
-def _decode(path: str, data: bytes) -> str:
+def decode_text(path: str, data: bytes) -> str:
+    """Return a file's text; raises InvalidArgument."""
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -201,85 +202,16 @@ def _unified(path: str, before: str, after: str) -> str:
     )
 
 
-class SearchArguments(Arguments):
-    """What to look for, as plain text or a regular expression, in files that match one of the globs."""
-
-    pattern: str = Field(min_length=1, max_length=1000)
-    regex: bool = False
-    globs: list[str] = Field(default_factory=list, max_length=20)
-    max_results: int = Field(default=200, ge=1, le=1000)
-
-
-class Match(Closed):
-    """One matching line."""
-
-    path: str
-    line: int
-    text: str
-
-
-class Matches(Closed):
-    """Matching lines in path order."""
-
-    matches: list[Match]
-    truncated: bool
-
-
-async def fs_search(context: ToolContext, args: SearchArguments) -> ToolReply:
-    """Search the text files of the workspace."""
-    found = await context.sandboxes.search(
-        context.sandbox, args.pattern, regex=args.regex, globs=list(args.globs), limit=args.max_results
-    )
-    matches = [Match(path=hit.path, line=hit.line, text=hit.text[:500]) for hit in found.matches]
-    text = "\n".join(f"{hit.path}:{hit.line}: {hit.text}" for hit in matches) or "No match."
-    if found.truncated:
-        text += "\n[there are more matches]"
-    return ToolReply(Matches(matches=matches, truncated=found.truncated), cap_text(text)[0])
-
-
-class TreeArguments(Arguments):
-    """Which directory, and how deep."""
-
-    path: WorkspacePath = "."
-    depth: int = Field(default=3, ge=1, le=6)
-    limit: int = Field(default=1000, ge=1, le=2000)
-    include_sizes: bool = False
-
-
-class Entry(Closed):
-    """One file, directory or symlink."""
-
-    path: str
-    kind: str
-    size: int | None
-
-
-class Listing(Closed):
-    """The entries below a directory."""
-
-    entries: list[Entry]
-    truncated: bool
-
-
-async def fs_tree(context: ToolContext, args: TreeArguments) -> ToolReply:
-    """List a directory."""
-    tree = await context.sandboxes.tree(context.sandbox, args.path, args.depth, args.limit)
-    entries = [
-        Entry(path=entry.path, kind=entry.kind, size=entry.size if args.include_sizes else None)
-        for entry in tree.entries
-    ]
-    text = "\n".join(
-        entry.path + ("/" if entry.kind == "dir" else "") + ("" if entry.size is None else f" {entry.size}")
-        for entry in entries
-    )
-    if tree.truncated:
-        text += "\n[there are more entries]"
-    return ToolReply(Listing(entries=entries, truncated=tree.truncated), cap_text(text or "Empty.")[0])
-
-
-WORKSPACE_TOOLS = (
+FILE_TOOLS = (
     Tool(
-        "fs_read", "Read lines of a file.", ReadArguments, FileRead, fs_read, read_only=True, repeatable=True
+        "fs_read",
+        "Read lines of a file.",
+        ReadArguments,
+        FileRead,
+        fs_read,
+        read_only=True,
+        repeatable=True,
+        errors=("NOT_FOUND", "PATH_OUTSIDE"),
     ),
     Tool(
         "fs_write",
@@ -290,6 +222,7 @@ WORKSPACE_TOOLS = (
         read_only=False,
         destructive=True,
         idempotent=True,
+        errors=("CONFLICT", "NOT_FOUND", "PATH_OUTSIDE"),
     ),
     Tool(
         "fs_edit",
@@ -299,16 +232,7 @@ WORKSPACE_TOOLS = (
         fs_edit,
         read_only=False,
         destructive=True,
+        errors=("CONFLICT", "NOT_FOUND", "PATH_OUTSIDE"),
     ),
-    Tool(
-        "fs_search",
-        "Search the text files of the workspace for a text or a regular expression.",
-        SearchArguments,
-        Matches,
-        fs_search,
-        read_only=True,
-        repeatable=True,
-    ),
-    Tool("fs_tree", "List a directory.", TreeArguments, Listing, fs_tree, read_only=True, repeatable=True),
 )
 """The group's tools."""

@@ -14,6 +14,7 @@ from refusals import Refused
 
 _SYS_OPENAT2 = 437
 _RESOLVE_NO_MAGICLINKS = 0x02
+_RESOLVE_NO_SYMLINKS = 0x04
 _RESOLVE_BENEATH = 0x08
 _TRIES = 16
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -38,7 +39,7 @@ def check_path(path: object, for_write: bool = False) -> str:
     parts = [part for part in path.split("/") if part not in ("", ".")]
     if ".." in parts:
         raise Refused("PATH_OUTSIDE", "'..' is refused in paths: " + path)
-    if for_write and parts and parts[0].casefold() == ".git":
+    if for_write and any(part.casefold() == ".git" for part in parts):
         raise Refused("POLICY_DENIED", ".git belongs to the platform and can't be written")
     return "/".join(parts) or "."
 
@@ -48,6 +49,8 @@ def _explain(error: int, path: str) -> Refused:
         return Refused("PATH_OUTSIDE", "the path leaves the workspace: " + path)
     if error in (errno.ENOENT, errno.ENOTDIR):
         return Refused("NOT_FOUND", "no such file or directory: " + path)
+    if error == errno.EEXIST:
+        return Refused("CONFLICT", "exists already: " + path)
     if error == errno.EISDIR:
         return Refused("INVALID_ARGUMENT", "is a directory: " + path)
     if error == errno.ENOSPC:
@@ -68,9 +71,10 @@ class Root:
     def __init__(self, directory: str) -> None:
         self._fd = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
 
-    def open(self, path: str, flags: int) -> int:
+    def open(self, path: str, flags: int, follow: bool = True) -> int:
         """Return a file descriptor of ``path`` beneath the root; raises Refused."""
-        how = _OpenHow(flags | os.O_CLOEXEC | os.O_NOCTTY, 0, _RESOLVE_BENEATH | _RESOLVE_NO_MAGICLINKS)
+        resolve = _RESOLVE_BENEATH | _RESOLVE_NO_MAGICLINKS | (0 if follow else _RESOLVE_NO_SYMLINKS)
+        how = _OpenHow(flags | os.O_CLOEXEC | os.O_NOCTTY, 0, resolve)
         name = os.fsencode(path)
         error = 0
         for _ in range(_TRIES):
@@ -80,11 +84,17 @@ class Root:
             error = ctypes.get_errno()
             if error not in (errno.EAGAIN, errno.EINTR):
                 break
+        if error == errno.ELOOP and not follow:
+            raise Refused(
+                "PATH_OUTSIDE",
+                "a symbolic link is in the way: " + path,
+                "name the directory that it leads to",
+            )
         raise _explain(error, path)
 
-    def open_directory(self, path: str) -> int:
-        """Return a file descriptor of a directory beneath the root."""
-        return self.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    def open_directory(self, path: str, follow: bool = True) -> int:
+        """Return a file descriptor of a directory beneath the root; not ``follow``: through no symbolic link."""
+        return self.open(path, os.O_RDONLY | os.O_DIRECTORY, follow)
 
     def open_regular(self, path: str) -> tuple[int, os.stat_result]:
         """Return (fd, stat) of a regular file; a FIFO or device is refused without blocking on it."""

@@ -15,7 +15,6 @@ from refusals import Refused
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     # Not imported when it runs: typing alone is a good part of the start.
-    from collections.abc import Iterator
     from typing import Any
 
     from beneath import Root
@@ -23,10 +22,12 @@ if TYPE_CHECKING:
 MAX_READ = 16 * 1024 * 1024
 MAX_HASHED = 16 * 1024 * 1024
 MAX_WRITE = 64 * 1024 * 1024
-_write_lock = threading.Lock()
+write_lock = threading.Lock()
+"""Held while something is written, so that a guard still holds when its write comes."""
 
 
-def _hash_of(fd: int, size: int) -> str:
+def hash_of(fd: int, size: int) -> str:
+    """Return the sha256 of a file, or nothing when it is too large to be hashed."""
     if size > MAX_HASHED:
         return ""
     digest = hashlib.sha256()
@@ -49,7 +50,7 @@ def read(root: Root, path: str, offset: int, limit: int) -> dict[str, Any]:
     fd, status = root.open_regular(path)
     try:
         data = os.pread(fd, min(limit, MAX_READ), offset)
-        digest = _hash_of(fd, status.st_size)
+        digest = hash_of(fd, status.st_size)
     finally:
         os.close(fd)
     return {
@@ -60,12 +61,16 @@ def read(root: Root, path: str, offset: int, limit: int) -> dict[str, Any]:
     }
 
 
-def _parent(root: Root, path: str, create_dirs: bool) -> tuple[int, str]:
+def parent(root: Root, path: str, create_dirs: bool) -> tuple[int, str]:
+    """Return (fd, name): the directory that a path to be written is in, and its name there.
+
+    No symbolic link is followed on the way, so what is written is what the rules were asked about.
+    """
     folder, _, name = path.rpartition("/")
     if create_dirs and folder:
         made = ""
         for part in folder.split("/"):
-            above = root.open_directory(made or ".")
+            above = root.open_directory(made or ".", follow=False)
             try:
                 os.mkdir(part, 0o755, dir_fd=above)
             except FileExistsError:
@@ -75,10 +80,10 @@ def _parent(root: Root, path: str, create_dirs: bool) -> tuple[int, str]:
             finally:
                 os.close(above)
             made = made + "/" + part if made else part
-    return root.open_directory(folder or "."), name
+    return root.open_directory(folder or ".", follow=False), name
 
 
-def _present(path: str, name: str, folder: int) -> os.stat_result | None:
+def present_file(path: str, name: str, folder: int) -> os.stat_result | None:
     """Return the stat of what is there now, or None; raises Refused for what must not be replaced."""
     try:
         status = os.stat(name, dir_fd=folder, follow_symlinks=False)
@@ -101,15 +106,17 @@ def _check_guard(root: Root, path: str, present: os.stat_result | None, if_sha25
     else:
         fd, status = root.open_regular(path)
         try:
-            found = _hash_of(fd, status.st_size)
+            found = hash_of(fd, status.st_size)
         finally:
             os.close(fd)
-    if found != if_sha256:
+    # A file that is too large to be hashed has no hash, which is not the same as not being there.
+    if found != if_sha256 or (present is not None and if_sha256 == ""):
         fact = "does not exist" if present is None else "has other content than expected"
         raise Refused("CONFLICT", "%s %s" % (path, fact), "read it again, then repeat the change")
 
 
-def _replace(folder: int, name: str, data: bytes, mode: int) -> None:
+def stage(folder: int, data: bytes, mode: int) -> str:
+    """Write a file under a name of ours beside its place; return that name."""
     temporary = ".hypercode-" + os.urandom(8).hex()
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=folder)
     try:
@@ -120,10 +127,30 @@ def _replace(folder: int, name: str, data: bytes, mode: int) -> None:
             os.fchmod(fd, mode)
         finally:
             os.close(fd)
+    except OSError:
+        os.unlink(temporary, dir_fd=folder)
+        raise
+    return temporary
+
+
+def _replace(folder: int, name: str, data: bytes, mode: int) -> None:
+    temporary = stage(folder, data, mode)
+    try:
         os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
     except OSError:
         os.unlink(temporary, dir_fd=folder)
         raise
+
+
+def decoded(data_b64: str) -> bytes:
+    """Return the bytes of a write; raises Refused."""
+    try:
+        data = base64.b64decode(data_b64, validate=True)
+    except (binascii.Error, ValueError) as failure:
+        raise Refused("INVALID_ARGUMENT", "data_b64 is not base64") from failure
+    if len(data) > MAX_WRITE:
+        raise Refused("TOO_LARGE", "more than 64 MiB in one write")
+    return data
 
 
 def write(
@@ -138,16 +165,11 @@ def write(
     path = check_path(path, for_write=True)
     if path == ".":
         raise Refused("INVALID_ARGUMENT", "the path names the workspace itself")
-    try:
-        data = base64.b64decode(data_b64, validate=True)
-    except (binascii.Error, ValueError) as failure:
-        raise Refused("INVALID_ARGUMENT", "data_b64 is not base64") from failure
-    if len(data) > MAX_WRITE:
-        raise Refused("TOO_LARGE", "more than 64 MiB in one write")
-    with _write_lock:
-        folder, name = _parent(root, path, create_dirs)
+    data = decoded(data_b64)
+    with write_lock:
+        folder, name = parent(root, path, create_dirs)
         try:
-            present = _present(path, name, folder)
+            present = present_file(path, name, folder)
             _check_guard(root, path, present, if_sha256)
             kept = stat.S_IMODE(present.st_mode) if present else 0o644
             _replace(folder, name, data, (kept if mode is None else mode) & 0o777)
@@ -156,53 +178,6 @@ def write(
         finally:
             os.close(folder)
     return {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
-
-
-def _kind(status: os.stat_result) -> str:
-    if stat.S_ISLNK(status.st_mode):
-        return "symlink"
-    if stat.S_ISDIR(status.st_mode):
-        return "dir"
-    return "file" if stat.S_ISREG(status.st_mode) else "other"
-
-
-def walk(root: Root, path: str, depth: int) -> Iterator[tuple[str, str, int]]:
-    """Yield (relative path, kind, size) under a directory, names in order, ``.git`` left out."""
-    folder = root.open_directory(path)
-    try:
-        names = sorted(os.listdir(folder))
-        found: list[tuple[str, str, int]] = []
-        for name in names:
-            if name == ".git":
-                continue
-            try:
-                status = os.stat(name, dir_fd=folder, follow_symlinks=False)
-            except OSError:
-                continue
-            found.append((name, _kind(status), status.st_size))
-    finally:
-        os.close(folder)
-    for name, kind, size in found:
-        full = name if path == "." else path + "/" + name
-        yield full, kind, 0 if kind == "dir" else size
-        if kind == "dir" and depth > 1:
-            try:
-                yield from walk(root, full, depth - 1)
-            except Refused:
-                continue
-
-
-def tree(root: Root, path: str, depth: int, limit: int) -> dict[str, Any]:
-    """List a directory down to ``depth``, at most ``limit`` entries."""
-    path = check_path(path)
-    entries: list[dict[str, Any]] = []
-    for full, kind, size in walk(root, path, max(1, min(depth, 64))):
-        if len(entries) >= limit:
-            return {"entries": entries, "truncated": True}
-        # A name that is not UTF-8 can't travel as JSON text; it is shown with its odd bytes replaced.
-        shown = os.fsencode(full).decode("utf-8", "replace")
-        entries.append({"path": shown, "kind": kind, "size": size})
-    return {"entries": entries, "truncated": False}
 
 
 def reports(folder: str, limit: int) -> dict[str, Any]:

@@ -16,6 +16,7 @@ import tempfile
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import git
+import gitcheckout
 from refusals import Refused
 
 TYPE_CHECKING = False
@@ -205,6 +206,8 @@ OPERATIONS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "export": export,
     "apply": apply,
     "checkout": checkout,
+    "restore": gitcheckout.restore,
+    "switch": gitcheckout.switch,
 }
 
 

@@ -11,8 +11,8 @@ import signal
 import time
 
 from beneath import check_path
-from files import walk
 from frames import write_all
+from listing import SKIPPED, shown, walk
 from refusals import Refused
 
 TYPE_CHECKING = False
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from beneath import Root
 
 MAX_FILE = 4 * 1024 * 1024
-SKIPPED = frozenset(["node_modules", "__pycache__", ".venv", ".mypy_cache", ".pytest_cache", ".ruff_cache"])
 SECONDS = 10.0
 
 
@@ -40,52 +39,86 @@ def _wanted(path: str, globs: list[str]) -> bool:
     )
 
 
-def _lines(root: Root, path: str) -> Iterator[tuple[int, str]]:
+def _lines(root: Root, path: str) -> list[str]:
     try:
         fd, status = root.open_regular(path)
     except Refused:
-        return
+        return []
     with os.fdopen(fd, "rb") as stream:
         if status.st_size > MAX_FILE:
-            return
+            return []
         data = stream.read(MAX_FILE)
-    if b"\0" in data[:8192]:
-        return
-    yield from enumerate(data.decode("utf-8", "replace").splitlines(), 1)
+    return [] if b"\0" in data[:8192] else data.decode("utf-8", "replace").splitlines()
 
 
-def _scan(
-    root: Root, matches: Callable[[str], object], globs: list[str], limit: int, deadline: float
-) -> dict[str, Any]:
-    found: list[dict[str, Any]] = []
+class Wanted:
+    """What a search is for, and how much of it is wanted."""
+
+    def __init__(self, globs: list[str], limit: int, skip: int = 0, context: int = 0) -> None:
+        self.globs = globs
+        self.limit = limit
+        self.skip = skip
+        self.context = max(0, min(context, 5))
+
+    def match(self, path: str, lines: list[str], number: int) -> dict[str, Any]:
+        """Return one matching line with those around it."""
+        before = lines[max(0, number - self.context) : number]
+        after = lines[number + 1 : number + 1 + self.context]
+        return {
+            "path": shown(path),
+            "line": number + 1,
+            "text": lines[number][:500],
+            "before": [line[:500] for line in before],
+            "after": [line[:500] for line in after],
+        }
+
+
+def _hits(
+    root: Root, matches: Callable[[str], object], wanted: Wanted, deadline: float
+) -> Iterator[dict[str, Any] | None]:
+    """Yield matching lines in path order, and None when the time is over."""
     for path, kind, _size in walk(root, ".", 64):
-        if kind != "file" or not _wanted(path, globs):
+        if kind != "file" or not _wanted(path, wanted.globs):
             continue
         if time.monotonic() > deadline:
-            return {"matches": found, "truncated": True}
-        for number, text in _lines(root, path):
+            yield None
+            return
+        lines = _lines(root, path)
+        for number, text in enumerate(lines):
             if matches(text):
-                if len(found) >= limit:
-                    return {"matches": found, "truncated": True}
-                shown = os.fsencode(path).decode("utf-8", "replace")
-                found.append({"path": shown, "line": number, "text": text[:500]})
+                yield wanted.match(path, lines, number)
+
+
+def _scan(root: Root, matches: Callable[[str], object], wanted: Wanted, deadline: float) -> dict[str, Any]:
+    found: list[dict[str, Any]] = []
+    for count, hit in enumerate(_hits(root, matches, wanted, deadline)):
+        if hit is None or len(found) >= wanted.limit:
+            return {"matches": found, "truncated": True}
+        if count >= wanted.skip:
+            found.append(hit)
     return {"matches": found, "truncated": False}
 
 
-def search(root: Root, pattern: str, regex: bool, globs: list[str], limit: int) -> dict[str, Any]:
+def search(
+    root: Root, pattern: str, regex: bool, globs: list[str], case: bool = True, **part: int
+) -> dict[str, Any]:
     """Return matching lines in path order; raises Refused for a bad pattern or one that takes too long."""
     if not pattern or len(pattern) > 2000:
         raise Refused("INVALID_ARGUMENT", "a pattern has 1 to 2000 characters")
     for glob in globs:
         check_path(glob)
+    wanted = Wanted(globs, **part)
     deadline = time.monotonic() + SECONDS
     if not regex:
-        return _scan(root, lambda text: pattern in text, globs, limit, deadline)
+        if case:
+            return _scan(root, lambda text: pattern in text, wanted, deadline)
+        folded = pattern.casefold()
+        return _scan(root, lambda text: folded in text.casefold(), wanted, deadline)
     try:
-        compiled = re.compile(pattern)
+        compiled = re.compile(pattern, 0 if case else re.IGNORECASE)
     except (re.error, OverflowError, RecursionError) as failure:
         raise Refused("INVALID_ARGUMENT", "not a regular expression: %s" % failure) from failure
-    return _in_child(lambda: _scan(root, compiled.search, globs, limit, deadline + 60), SECONDS)
+    return _in_child(lambda: _scan(root, compiled.search, wanted, deadline + 60), SECONDS)
 
 
 def _in_child(work: Callable[[], dict[str, Any]], seconds: float) -> dict[str, Any]:

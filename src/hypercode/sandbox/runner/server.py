@@ -8,8 +8,12 @@ import signal
 import socket
 import threading
 
+import changes
 import files
+import listing
+import moves
 import processes
+import snapshots
 from background import Background
 from beneath import Root
 from commands import Command, Commands
@@ -23,11 +27,25 @@ from search import search
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     # Not imported when it runs: typing alone is a good part of the start.
+    from collections.abc import Callable
     from typing import Any
 
 WORKSPACE = "/workspace"
 VERSION = 1
 FULL = ""
+OPERATIONS: dict[str, Callable[..., dict[str, Any]]] = {
+    "read": files.read,
+    "write": files.write,
+    "change": changes.change,
+    "move": moves.move,
+    "delete": moves.delete,
+    "stat": listing.stat_of,
+    "tree": listing.tree,
+    "glob": listing.glob,
+    "search": search,
+    "snapshot_take": snapshots.take,
+    "snapshot_restore": snapshots.restore,
+}
 
 
 class Connection:
@@ -107,14 +125,8 @@ class Connection:
             return self._commands.run(args, command)
         if op.startswith("process_"):
             return self._process(op, args, command)
-        if op == "read":
-            return files.read(self._root, **args)
-        if op == "write":
-            return files.write(self._root, **args)
-        if op == "tree":
-            return files.tree(self._root, **args)
-        if op == "search":
-            return search(self._root, **args)
+        if op in OPERATIONS:
+            return OPERATIONS[op](self._root, **args)
         if op == "reports":
             return files.reports(**args)
         raise Refused("INVALID_ARGUMENT", "no such operation: %r" % op)

@@ -1,0 +1,85 @@
+"""Verbs that look at or change a whole work tree, done in the workspace's helper container."""
+
+from typing import Protocol
+
+from pydantic import Field
+
+from hypercode.sandbox.strict import Strict
+
+SNAPSHOT_ID = r"^[0-9a-f]{32}$"
+BRANCH = r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,99}$"
+
+
+class TakeSnapshot(Strict):
+    """Keep a workspace as it is now."""
+
+    workspace_id: str
+    label: str = Field(default="", max_length=200)
+
+
+class SnapshotTaken(Strict):
+    """A snapshot: its entries (files, directories, links), their bytes, and how many files had to be read.
+
+    ``left_out`` counts sockets and devices, which are in no snapshot.
+    """
+
+    snapshot_id: str = Field(pattern=SNAPSHOT_ID)
+    entries: int
+    bytes: int
+    read: int
+    left_out: int
+
+
+class RestoreSnapshot(Strict):
+    """Make a workspace what it was."""
+
+    workspace_id: str
+    snapshot_id: str = Field(pattern=SNAPSHOT_ID)
+
+
+class SnapshotRestored(Strict):
+    """``undo_id`` is the snapshot taken just before; ``changed`` counts what was written or removed."""
+
+    undo_id: str = Field(pattern=SNAPSHOT_ID)
+    changed: int
+
+
+class RestorePaths(Strict):
+    """Make paths, in the work tree and in the index, what they are in a commit."""
+
+    workspace_id: str
+    commit: str = Field(pattern=r"^[0-9a-f]{40,64}$")
+    paths: list[str] = Field(min_length=1, max_length=500)
+
+
+class SwitchBranch(Strict):
+    """Go to a branch."""
+
+    workspace_id: str
+    name: str = Field(pattern=BRANCH)
+
+
+class PathsChanged(Strict):
+    """The paths that were written or removed."""
+
+    paths: list[str]
+
+
+class Worktrees(Protocol):
+    """The verbs; an unknown workspace or snapshot is NotFound."""
+
+    async def snapshot_take(self, request: TakeSnapshot) -> SnapshotTaken:
+        """Keep everything: ignored files, modes, links, empty directories; unchanged files are not read again."""
+        ...
+
+    async def snapshot_restore(self, request: RestoreSnapshot) -> SnapshotRestored:
+        """Bring a snapshot back, after taking one of what is there."""
+        ...
+
+    async def restore_paths(self, request: RestorePaths) -> PathsChanged:
+        """Bring paths back from a commit, all or none."""
+        ...
+
+    async def switch_branch(self, request: SwitchBranch) -> PathsChanged:
+        """Go to a branch; raises Conflict where work that is not committed is in the way."""
+        ...
