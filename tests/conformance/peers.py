@@ -2,8 +2,8 @@
 
 The servers are what their packages install, with their own defaults; each gets a throw-away folder. A verdict says what
 was seen to happen, not what a server answered: whether text from outside came back, whether a file outside changed,
-whether something of the repository's ran on the server's machine. Those two are not made for hostile files, and do not
-claim to be.
+whether something of the repository's ran on the server's machine. Those two are made for a user's own files; several rows ask
+for more than they promise.
 """
 
 import logging
