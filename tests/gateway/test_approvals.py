@@ -20,6 +20,7 @@ from hypercode.store.database import Database
 from hypercode.store.questions import ask_question
 from hypercode.store.runs import get_run, locked_run
 from hypercode.store.tables import RunRow
+from hypercode.tools.redaction import Redactor
 
 pytestmark = pytest.mark.anyio
 NewTask = Callable[..., Awaitable[dict[str, str]]]
@@ -218,3 +219,25 @@ async def test_a_question_is_answered_once(
     listed = (await admin.client.get("/api/v1/questions?state=answered")).json()["items"]
     assert [(item["answer"], item["answered_by"]) for item in listed] == [("neither <b>", "admin")]
     assert len((await admin.client.get(f"/api/v1/runs/{run.id}/questions")).json()["items"]) == 2
+
+
+async def test_what_is_kept_for_people_is_redacted(admin: Any, run: RunRow, empty_database: Database) -> None:
+    call = AuditedCall(run.id, run.organisation_id, run.project_id, "call", "sh_exec", "0" * 64)
+    argv = ("curl", "-u", "correct horse battery")
+    asked = AskedCall(
+        call=call,
+        task_id=run.task_id,
+        key="tool:0.0",
+        arguments={"argv": list(argv)},
+        touched=Touched(argv=argv),
+        rule="coder.asks",
+        reason="why",
+        policy_sha256="0" * 64,
+        expires_at=datetime.now(UTC) + LATER,
+        redact=Redactor({"TOKEN": argv[2]}.items()).json,
+    )
+    async with empty_database.transaction() as session:
+        await request_approval(session, asked)
+    shown = (await admin.client.get("/api/v1/approvals")).text
+    assert "correct horse" not in shown
+    assert "[secret TOKEN]" in shown

@@ -1,7 +1,7 @@
 """Approvals in the database. Whoever changes one that a run waits for has locked the run's row first."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -35,6 +35,7 @@ class AskedCall:
     reason: str
     policy_sha256: str
     expires_at: datetime
+    redact: Callable[[Any], Any] = lambda value: value  # what is kept of the call for people to read
 
     @property
     def binding(self) -> str:
@@ -137,13 +138,13 @@ def _values(asked: AskedCall) -> dict[str, Any]:
         "run_id": call.run_id,
         "call_key": asked.key,
         "tool": call.tool,
-        "arguments": asked.arguments,
+        "arguments": asked.redact(asked.arguments),
         "arguments_sha256": call.arguments_sha256,
         "policy_sha256": asked.policy_sha256,
         "binding": asked.binding,
         "rule": asked.rule,
         "reason": asked.reason,
-        "touched": asdict(asked.touched),
+        "touched": asked.redact(_TOUCHED.dump_python(asked.touched, mode="json")),
         "facts_sha256": asked.facts_sha256,
         "state": ApprovalState.PENDING.value,
         "requested_at": datetime.now(UTC),

@@ -1,5 +1,6 @@
 """What becomes of a call that a rule wants a person to approve: it passes by their word, or they are asked."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -29,6 +30,7 @@ def asked_call(  # noqa: PLR0913 - all that an approval is bound to
     *,
     policy_sha256: str,
     life: timedelta,
+    redact: Callable[[Any], Any],
 ) -> AskedCall:
     """What a person is asked; raises TooLarge for a call that nobody would read to its end."""
     shown = storable(arguments.model_dump(mode="json"))
@@ -48,6 +50,7 @@ def asked_call(  # noqa: PLR0913 - all that an approval is bound to
         policy_sha256=policy_sha256,
         # Nobody can use an approval that comes when the run has lost its tools.
         expires_at=min(datetime.now(UTC) + life, grant.expires_at),
+        redact=redact,
     )
 
 

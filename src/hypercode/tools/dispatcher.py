@@ -129,6 +129,8 @@ class Dispatcher:
         tool = self._registry.get(request.tool)
         judgement = self._judge(grant, request, tool)
         TOOL_DECISIONS.labels(tool.name if tool else "unknown", judgement.decision["effect"]).inc()
+        if judgement.asks is not None:
+            await self._secrets.prepare(grant.run_id)
         begun = await self._ledger.begin(grant, self._intention(grant, request, tool, judgement))
         if isinstance(begun, CallResult) or tool is None or judgement.arguments is None:
             return begun if isinstance(begun, CallResult) else failure(NotFound("there is no such tool"))
@@ -175,6 +177,7 @@ class Dispatcher:
             asks = asked_call(
                 grant, intention.audited, request.key, judgement.arguments, judgement.asks,
                 policy_sha256=self._policy_sha256, life=self._approval_life,
+                redact=self._secrets.redactor(grant.run_id).json,
             )  # fmt: skip
         except HyperCodeError as error:
             return replace(intention, refusal=error)
