@@ -38,7 +38,7 @@ function Places({ badges }: { badges: Badges }) {
             key={place.href}
             href={place.href}
             aria-current={here ? "page" : undefined}
-            className={`inline-flex min-h-9 flex-1 items-center justify-center gap-1.5 rounded-lg px-1.5 text-sm min-[26rem]:px-2.5 sm:gap-2 font-medium whitespace-nowrap sm:flex-none sm:px-3 ${here ? "bg-accent-soft text-accent" : "text-muted hover:bg-sunken hover:text-fg"}`}
+            className={`inline-flex min-h-9 flex-1 items-center justify-center gap-1.5 rounded-lg px-1 text-sm min-[26rem]:px-2.5 sm:gap-2 font-medium whitespace-nowrap sm:flex-none sm:px-3 ${here ? "bg-accent-soft text-accent" : "text-muted hover:bg-sunken hover:text-fg"}`}
           >
             <Icon name={place.icon} className="hidden min-[26rem]:block" />
             {place.label}
