@@ -1,4 +1,4 @@
-"""An agent deploys an app; a person opens its preview from the task's page. The app is hostile."""
+"""An agent asks to deploy an app; a person approves, and opens its preview from the task's page. The app is hostile."""
 
 import json
 import re
@@ -16,13 +16,6 @@ from tests.behaviour.platform import Platform, running
 pytestmark = [pytest.mark.docker, pytest.mark.browser, pytest.mark.timeout(600)]
 MakeProject = Callable[..., Path]
 RUN_MS = 240_000
-POLICY = """
-name: trusting
-version: 1
-roles:
-  coder:
-    - {id: coder.deploys, effect: allow, tools: [deploy]}
-"""
 APP = r'''
 import http.server, json, threading
 go = threading.Event()
@@ -92,7 +85,6 @@ def platform() -> Iterator[Platform]:
     with tempfile.TemporaryDirectory(prefix="hc-up-", dir="/tmp", ignore_cleanup_errors=True) as directory:
         home = Path(directory)
         home.chmod(0o711)
-        (home / "policy.yaml").write_text(POLICY)
         deploy = {
             "image": "environment",
             "port": 8000,
@@ -101,9 +93,8 @@ def platform() -> Iterator[Platform]:
         }
         script = {"turns": [{"calls": [{"tool": "deploy", "arguments": deploy}]}, {"say": "It runs."}]}
         (home / "deploys.yaml").write_text(json.dumps(script))
-        environment = {"HYPERCODE_POLICY_FILE": str(home / "policy.yaml")}
         arguments = ["--root", "/tmp", "--root", str(EXAMPLES)]
-        with running(Platform(home / "d", environment=environment), arguments) as live:
+        with running(Platform(home / "d"), arguments) as live:
             yield live
 
 
@@ -143,6 +134,10 @@ def test_a_hostile_app_is_seen_by_who_is_signed_in_and_reaches_nothing(
         "/tasks", {"project_id": source["id"], "prompt": "Deploy it.", "model": f"scripted:{script}"}
     )
     page = live.goto(f"/task?id={task['task_id']}")
+    approve = page.get_by_role("button", name="Approve once")
+    expect(approve).to_be_visible(timeout=RUN_MS)
+    live.picture("19-asks-to-deploy")
+    approve.click()
     deployments = page.get_by_role("region", name="Deployments")
     expect(deployments).to_contain_text("Running", timeout=RUN_MS)
     expect(page.get_by_role("log")).to_contain_text("Finished", timeout=RUN_MS)

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import anyio
+import anyio.lowlevel
 import pytest
 
 pytestmark = [pytest.mark.anyio, pytest.mark.docker]
@@ -146,3 +148,43 @@ async def test_a_run_has_only_so_many_containers(hands: Any) -> None:
     for container_id in made:
         assert (await hands.call("container_rm", container_id=container_id)).ok
     assert (len(made), refused) == (8, "CONFLICT")
+
+
+async def test_a_cancelled_build_ends_its_builder(hands: Any) -> None:
+    text = "FROM environment\nRUN sleep 3600\n"
+    assert (await hands.call("fs_write", path="slow/Dockerfile", content=text, create_dirs=True)).ok
+    begun = anyio.Event()
+
+    async def progress(message: str) -> None:
+        if "sleep 3600" in message:
+            begun.set()
+
+    with anyio.fail_after(60):
+        async with anyio.create_task_group() as group:
+
+            async def build() -> None:
+                await hands.tools.call(
+                    "container_build", {"context": "slow"}, key="slow", on_progress=progress
+                )
+
+            group.start_soon(build)
+            await begun.wait()
+            group.cancel_scope.cancel()
+        while await builders(hands):
+            await anyio.lowlevel.checkpoint()
+
+
+async def builders(hands: Any) -> list[str]:
+    """The builder containers of this run, as the engine has them."""
+    listed = await anyio.run_process(
+        [
+            "docker",
+            "ps",
+            "-aq",
+            "--filter",
+            f"label=dev.hypercode.owner={hands.run.id}",
+            "--filter",
+            "label=dev.hypercode.kind=build",
+        ]
+    )
+    return listed.stdout.decode().split()

@@ -66,6 +66,13 @@ class AppContainers:
         for name in [*self._clients, *self._relays]:
             await self._disconnect(name)
 
+    async def forget_gone(self) -> None:
+        """Close the connections to containers that are not there any more."""
+        for name in {*self._clients, *self._relays}:
+            if await self._engine.inspect(name) is None:
+                await self._disconnect(name)
+                self._locks.pop(name, None)
+
     async def run(self, request: RunApp) -> AppInfo:
         """Start a container; an id that is there already is returned as it is."""
         ref = AppRef(container_id=request.container_id, owner=request.owner)

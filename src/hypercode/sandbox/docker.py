@@ -123,6 +123,7 @@ class DockerSandboxes:
     async def close_workspace(self, workspace_id: str) -> None:
         """Stop its containers and remove its volumes; nothing to do is fine."""
         await self._workspaces.close(workspace_id)
+        await self._apps.forget_gone()
 
     async def build_environment(self, request: BuildEnvironment, progress: Progress) -> Environment:
         """Build or find the environment; raises EnvironmentFailed with phase, log tail and hint."""

@@ -46,6 +46,10 @@ class DockerApps:
         """Close the connections; containers go on."""
         await self._containers.close()
 
+    async def forget_gone(self) -> None:
+        """Close the connections to containers that went with their workspace."""
+        await self._containers.forget_gone()
+
     async def build(self, request: BuildImage, progress: Progress) -> BuiltImage:
         """Build an image; raises InvalidArgument for a Dockerfile that asks for what is not allowed."""
         return await self._builds.build(request, progress)
