@@ -81,7 +81,11 @@ def test_explain_knows_every_kind_of_fact(mine: Path, monkeypatch: pytest.Monkey
     found = as_json("explain", "--role", "coder", "--tool", "sh_exec", "--argv", "git 'push' -f", *facts)
     assert (found["policy"], found["decision"], found["rule"]) == ("mine", "deny", "no_push")
     assert found["reason"] == "pushing is for people"
-    assert [look["rule"] for look in found["rules"] if look["matches"]] == ["coder.works", "no_push"]
+    assert [look["rule"] for look in found["rules"] if look["matches"]] == [
+        "coder.works",
+        "coder.asks_for_secrets",
+        "no_push",
+    ]
     script = as_json("explain", "--role", "coder", "--tool", "sh_exec", "--argv", "sh -c 'git push'")
     assert script["decision"] == "allow"
 

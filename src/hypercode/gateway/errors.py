@@ -32,6 +32,7 @@ STATUS_OF_CODE: dict[str, int] = {
     "BUDGET_EXCEEDED": 402,
     "TIMEOUT": 504,
     "CANCELLED": 409,
+    "SECRET_IN_DIFF": 409,
     "SANDBOX_DOWN": 503,
     "UNAVAILABLE": 503,
 }
