@@ -1,6 +1,8 @@
 # The targets are the same commands that CI runs. `make help` lists them.
 SHELL := /bin/bash
 VENV := .venv/bin
+# A file of tests stays with one worker: its containers and its platform are shared inside it.
+TWO := -n 2 --dist loadfile
 .DEFAULT_GOAL := help
 .PHONY: help conformance judges peers test-stack chaos attacks tools-reference setup setup-dev demo up compose-up compose-down compose-logs test test-fast check web web-check dashboards bench clean
 
@@ -43,11 +45,11 @@ web-check: ## The web's lint, types, contracts and unit tests
 	@scripts/web check
 
 test-fast: ## Tests that need no container engine
-	$(VENV)/pytest -m "not docker and not browser and not stack" -q
+	$(VENV)/pytest -q $(TWO) -m "not docker and not browser and not stack"
 
 test: setup-dev check web web-check ## Everything: fast layers first, then containers and the browser
-	$(VENV)/pytest -q -m "not docker and not browser and not stack"
-	$(VENV)/pytest -q -m "(docker or browser) and not stack"
+	$(VENV)/pytest -q $(TWO) -m "not docker and not browser and not stack"
+	$(VENV)/pytest -q $(TWO) -m "(docker or browser) and not stack"
 
 test-stack: setup-dev web ## The stack in containers: a task in the browser, who reaches whom, services killed under load
 	@deploy/images/build-services
@@ -69,8 +71,9 @@ peers: setup-dev ## The file and git attacks on two published servers and on our
 dashboards: ## Write Grafana's dashboards anew
 	$(VENV)/python deploy/grafana/generate.py
 
-attacks: ## The race against swapped links in its full 20,000 rounds, with what was seen
-	@RACE_ROUNDS=20000 $(VENV)/pytest -q -s -k swapped_in tests/tools/test_attacks_files.py | grep -v tool_call
+attacks: ## The attack table over both revisions of MCP, the race in its full 20,000 rounds (minutes)
+	RACE_ROUNDS=20000 $(VENV)/pytest -q -s tests/tools/test_attacks*.py | grep -v tool_call
+	HYPERCODE_TEST_REVISION=legacy $(VENV)/pytest -q tests/tools/test_attacks*.py
 
 tools-reference: ## Write docs/reference/tools.md anew from the tools' schemas
 	$(VENV)/python -m scripts.tools_reference

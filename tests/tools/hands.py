@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,9 @@ from hypercode.platform_api import types as api
 from hypercode.platform_api.client import PlatformClient
 from hypercode.sandbox.client import SandboxClient
 from hypercode.store.tables import RunRow
+
+REVISION = os.environ.get("HYPERCODE_TEST_REVISION", "auto")
+"""What the calls of the tests are spoken in; `make attacks` says "legacy" for its second round."""
 
 
 @dataclass
@@ -68,7 +72,7 @@ async def opened(
         await platform.sandbox_open(
             api.SandboxOpen(run_id=run.id, workspace_id=run.workspace_id, image=built.image, read_only=False)
         )
-        async with ToolSession(socket, token) as tools:
+        async with ToolSession(socket, token, mode=REVISION) as tools:
             yield Hands(run, tools, platform, socket, token, sandboxes)
     finally:
         await platform.workspace_close(api.WorkspaceClose(run_id=run.id, workspace_id=run.workspace_id))

@@ -24,9 +24,11 @@ Report = Callable[[str], Awaitable[None]]
 class ToolSession:
     """Lists and calls the tools that a grant allows; cancelling a call stops it in the sandbox too."""
 
-    def __init__(self, address: Address, token: str) -> None:
+    def __init__(self, address: Address, token: str, *, mode: str = "auto") -> None:
+        """``mode`` "auto" speaks the newest revision that the server does; "legacy" the one of 2025-11-25."""
         self._address = address
         self._token = token
+        self._mode = mode
         self._stack = AsyncExitStack()
         self._client: Client | None = None
 
@@ -63,7 +65,7 @@ class ToolSession:
 
     def _mcp(self, http: httpx2.AsyncClient) -> Client:
         transport = streamable_http_client(base_url(self._address, "tools") + "/mcp/", http_client=http)
-        return Client(transport, mode="auto")
+        return Client(transport, mode=self._mode)
 
     async def list_tools(self) -> list[ToolSpec]:
         """The tools of this grant, in the server's order."""

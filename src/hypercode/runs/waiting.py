@@ -1,4 +1,4 @@
-"""How a run waits for a person: a while in memory, then parked. ADR 0015 tells the whole way.
+"""How a run waits for a person: a while in memory, then parked. ADR 0018 tells the whole way.
 
 A call that needs a person's word is answered with the id of what they are asked. The worker looks at that row, waits,
 and repeats the call under a key of its own once they have spoken. The agent sees only what came of it.
