@@ -33,7 +33,7 @@ class CallLimits:
         self,
         *,
         rate: float = 50.0,
-        burst: int = 25,
+        burst: int = 100,
         in_flight: int = 32,
         patience_s: float = 10.0,
         clock: Callable[[], float] = time.monotonic,
