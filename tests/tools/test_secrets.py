@@ -80,6 +80,25 @@ async def test_a_file_that_holds_it_is_read_redacted_and_its_diff_stays_inside(c
     assert (await canary.platform.diff_export(export)).diff == ""
 
 
+@pytest.mark.parametrize(
+    "write",
+    [
+        'printf "\\0\\1%s\\377" "$CANARY" > data.bin',
+        'printf "caf\\351 %s" "$CANARY" > data.bin',
+        'python3 -c \'import os;open("data.bin","wb").write(os.environ["CANARY"].encode("utf-16"))\'',
+    ],
+    ids=["bytes", "latin-1", "utf-16"],
+)
+async def test_a_binary_file_that_holds_it_stays_inside_too(canary: Hands, write: str) -> None:
+    written = await canary.call("sh_exec", script=write, secrets=["CANARY"])
+    assert written.ok, written.text
+    export = api.DiffExport(run_id=canary.run.id, workspace_id=canary.run.workspace_id, message="x")
+    with pytest.raises(SecretInDiff) as refused:
+        await canary.platform.diff_export(export)
+    assert "CANARY in a/data.bin" in refused.value.message
+    await canary.shell("rm data.bin")
+
+
 async def test_tests_are_given_it_too(canary: Hands) -> None:
     command = ["python3", "-c", "import os; print('have', os.environ['CANARY']); raise SystemExit(1)"]
     outcome = await canary.call("test_run", command=command, secrets=["CANARY"])

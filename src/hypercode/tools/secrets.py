@@ -1,5 +1,6 @@
 """The secrets of runs: given to one process at a time, and kept out of everything that leaves the run's calls."""
 
+import asyncio
 from collections.abc import Sequence
 
 from hypercode.domain.errors import Conflict, NotFound, SecretInDiff
@@ -13,6 +14,7 @@ from hypercode.store.runs import get_run
 from hypercode.store.sealing import unseal
 from hypercode.store.secrets import belongs_to, forget_values, list_secrets, use_secrets, used_in
 from hypercode.store.tables import SecretUseRow
+from hypercode.tools.diff_texts import added
 from hypercode.tools.redaction import Redactor
 from hypercode.tools.registry import Tool, ToolContext, ToolReply
 
@@ -64,10 +66,12 @@ class Secrets:
         self._redactors.pop(run_id, None)
 
     async def check_diff(self, run_id: str, diff: str) -> None:
-        """Raise SecretInDiff when a line that the diff adds holds a value that the run was given."""
+        """Raise SecretInDiff when what the diff adds holds a value that the run was given."""
         await self.prepare(run_id)
         redactor = self.redactor(run_id)
-        found = {path: names for path, text in added(diff) if (names := redactor.names_in(f"{path}\n{text}"))}
+        if not redactor.knows_any:
+            return
+        found = await asyncio.to_thread(_named, redactor, diff)
         if found:
             told = "; ".join(
                 f"{', '.join(sorted(names))} in {redactor.text(path)}" for path, names in found.items()
@@ -125,12 +129,10 @@ class SecretNamesListed(Closed):
     names: list[str]
 
 
-def added(diff: str) -> list[tuple[str, str]]:
-    """The lines that a diff adds, joined, by the file's heading."""
-    files: list[tuple[str, list[str]]] = []
-    for line in diff.split("\n"):
-        if line.startswith("diff --git "):
-            files.append((line.removeprefix("diff --git "), []))
-        elif line.startswith("+") and files:
-            files[-1][1].append(line[1:])
-    return [(path, "\n".join(lines)) for path, lines in files]
+def _named(redactor: Redactor, diff: str) -> dict[str, set[str]]:
+    """The names of the secrets whose values a diff adds, by file."""
+    found = dict[str, set[str]]()
+    for path, text in added(diff):
+        if names := redactor.names_in(f"{path}\n{text}"):
+            found.setdefault(path, set()).update(names)
+    return found
