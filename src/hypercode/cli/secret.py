@@ -10,13 +10,12 @@ from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from hypercode.cli.supervisor import attached
+from hypercode.cli.database import instance_database
 from hypercode.domain.errors import Conflict, InvalidArgument, NotFound
 from hypercode.domain.secret import MAX_BYTES, SecretName
 from hypercode.gateway.secrets import sealing_key, value_of
 from hypercode.settings import Settings
 from hypercode.store import secrets
-from hypercode.store.database import open_database
 from hypercode.store.tables import ProjectRow
 
 secret = typer.Typer(
@@ -36,9 +35,10 @@ def set_(name: Name, project: Project) -> None:
     """Keep a value under a name; it is read from standard input, or asked for. One line end at its end is left off."""
     checked = _checked(name)
     value = value_of(_value())
-    key = sealing_key(Settings().keys_dir)
 
     async def work(session: AsyncSession, row: ProjectRow) -> int:
+        # Only now: a data directory of an older version is given its key when it is started.
+        key = sealing_key(Settings().keys_dir)
         return (await secrets.set_secret(session, key, row, checked, value, BY)).version
 
     typer.echo(f"{checked} is set, version {_in_project(project, work)}.")
@@ -93,13 +93,11 @@ def _value() -> str:
 
 def _in_project(project: str, work: Callable[[AsyncSession, ProjectRow], Awaitable[Result]]) -> Result:
     async def do() -> Result:
-        async with attached(Settings(), lambda text: typer.echo(text, err=True)) as platform:
-            database = open_database(platform.database_url, platform.redis_url)
-            try:
-                async with database.transaction() as session:
-                    return await work(session, await _project(session, project))
-            finally:
-                await database.dispose()
+        async with (
+            instance_database(Settings(), lambda text: typer.echo(text, err=True)) as database,
+            database.transaction() as session,
+        ):
+            return await work(session, await _project(session, project))
 
     return asyncio.run(do())
 
