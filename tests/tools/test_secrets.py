@@ -1,15 +1,18 @@
 """P4: a secret that a process was given leaves no call, in no usual form, and no trace in the platform's memory."""
 
+from collections.abc import Awaitable, Callable
+
 import httpx2
 import pytest
 from hands import Hands
 from sqlalchemy import text
 
 from hypercode.domain.errors import SecretInDiff
+from hypercode.domain.role import AgentRole
 from hypercode.platform_api import types as api
 from hypercode.store.database import Database
-from hypercode.store.secrets import delete_secret, set_secret
-from hypercode.store.tables import ProjectRow
+from hypercode.store.secrets import delete_secret, set_secret, use_secrets
+from hypercode.store.tables import ProjectRow, RunRow
 from hypercode.tools.redaction import Redactor, forms
 from hypercode.tools.secrets import Secrets
 
@@ -174,6 +177,25 @@ async def everything_in(database: Database) -> str:
         for schema, name in tables.all():
             rows += (await session.scalars(text(f'SELECT t::text FROM "{schema}"."{name}" t'))).all()
     return "\n".join(rows).replace('""', '"').replace("\\\\", "\\")
+
+
+async def test_a_child_that_begins_with_its_parents_files_keeps_the_parents_secrets_out(
+    new_run: Callable[..., Awaitable[RunRow]], database: Database, sealing: tuple[str, str]
+) -> None:
+    parent = await new_run(AgentRole.ARCHITECT)
+    child = await new_run(AgentRole.CODER, parent=parent)
+    async with database.transaction() as session:
+        project = await session.get_one(ProjectRow, parent.project_id)
+        await set_secret(session, sealing[1], project, "CANARY", CANARY, "a test")
+        await use_secrets(session, parent, ["CANARY"])
+    secrets = Secrets(database, sealing[0])
+    await secrets.prepare(child.id)
+    assert secrets.redactor(child.id).text(f"say {CANARY}") == "say [secret CANARY]"
+    with pytest.raises(SecretInDiff):
+        await secrets.check_diff(child.id, f"diff --git a/x b/x\n+{CANARY}\n")
+    await secrets.forget(child.id)
+    await secrets.prepare(parent.id)
+    assert secrets.redactor(parent.id).text(f"say {CANARY}") == "say [secret CANARY]"
 
 
 async def test_a_coder_has_to_ask(hands: Hands) -> None:

@@ -1,7 +1,7 @@
 """Secrets of projects in the database. Values are sealed before they get here, and opened in the tools process only."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from sqlalchemy import select, update
@@ -102,9 +102,11 @@ def _use(run: RunRow, row: SecretRow) -> SecretUseRow:
     )
 
 
-async def used_in(session: AsyncSession, run_ids: Iterable[str]) -> list[SecretUseRow]:
-    """Return what runs were given."""
-    rows = await session.scalars(select(SecretUseRow).where(SecretUseRow.run_id.in_(list(run_ids))))
+async def known_to(session: AsyncSession, run_id: str) -> list[SecretUseRow]:
+    """Return what a run was given, and the runs above it, whose work trees it began with."""
+    line = select(RunRow.id, RunRow.parent_run_id).where(RunRow.id == run_id).cte("line", recursive=True)
+    line = line.union(select(RunRow.id, RunRow.parent_run_id).join(line, RunRow.id == line.c.parent_run_id))
+    rows = await session.scalars(select(SecretUseRow).where(SecretUseRow.run_id.in_(select(line.c.id))))
     return list(rows)
 
 

@@ -12,7 +12,7 @@ from hypercode.mcp_protocol.schemas import Arguments, Closed
 from hypercode.store.database import Database
 from hypercode.store.runs import get_run
 from hypercode.store.sealing import unseal
-from hypercode.store.secrets import belongs_to, forget_values, list_secrets, use_secrets, used_in
+from hypercode.store.secrets import belongs_to, forget_values, known_to, list_secrets, use_secrets
 from hypercode.store.tables import SecretUseRow
 from hypercode.tools.diff_texts import added
 from hypercode.tools.redaction import Redactor
@@ -31,11 +31,11 @@ class Secrets:
         self._redactors: dict[str, Redactor] = {}
 
     async def prepare(self, run_id: str) -> None:
-        """Know what a run was given before; cheap when this process knows it already."""
+        """Know what a run and those above it were given before; cheap when this process knows it already."""
         if run_id in self._redactors:
             return
         async with self._database.transaction() as session:
-            uses = await used_in(session, [run_id])
+            uses = await known_to(session, run_id)
         self._learn(run_id, uses)
 
     def redactor(self, run_id: str) -> Redactor:
