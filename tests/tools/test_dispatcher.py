@@ -251,13 +251,14 @@ async def test_the_same_call_twice_at_once_runs_once(
     assert counting.ran == 1
 
 
+@pytest.mark.parametrize("mode", ["2026-07-28", "legacy"])
 async def test_cancelling_stops_the_tool_and_leaves_an_outcome(
-    counting: Counting, socket: Path, database: Database, minting: Any, new_run: Any
+    mode: str, counting: Counting, socket: Path, database: Database, minting: Any, new_run: Any
 ) -> None:
     run = await new_run()
     counting.gate = anyio.Event()
     with anyio.fail_after(20):
-        async with ToolSession(socket, minting.token(run)) as tools:
+        async with ToolSession(socket, minting.token(run), mode=mode) as tools:
             async with anyio.create_task_group() as group:
                 group.start_soon(lambda: tools.call("fs_write", {}, key="k"))
                 await counting.entered.wait()
@@ -268,6 +269,34 @@ async def test_cancelling_stops_the_tool_and_leaves_an_outcome(
             outcome = await tools.call("fs_write", {}, key="k")
     assert (outcome.code, counting.ran, counting.cancelled) == ("UNCERTAIN", 1, 1)
     assert await audit_of(database, run.id) == [("decision", "coder.writes"), ("outcome", "cancelled")]
+
+
+async def test_a_cancel_reaches_calls_of_its_own_run_only(
+    counting: Counting, socket: Path, minting: Any, new_run: Any
+) -> None:
+    counting.gate = anyio.Event()
+    outcomes: list[str] = []
+
+    async def call(tools: ToolSession) -> None:
+        outcomes.append((await tools.call("fs_write", {}, key="k")).code)
+
+    with anyio.fail_after(20):
+        async with (
+            ToolSession(socket, minting.token(await new_run()), mode="legacy") as one,
+            ToolSession(socket, minting.token(await new_run()), mode="legacy") as two,
+            anyio.create_task_group() as staying,
+        ):
+            # Both sessions count their requests from the same number.
+            staying.start_soon(call, one)
+            await counting.entered.wait()
+            counting.entered = anyio.Event()
+            async with anyio.create_task_group() as leaving:
+                leaving.start_soon(call, two)
+                await counting.entered.wait()
+                leaving.cancel_scope.cancel()
+            assert (await two.call("fs_write", {}, key="k")).code == "UNCERTAIN"
+            counting.gate.set()
+    assert (outcomes, counting.cancelled) == (["OK"], 1)
 
 
 async def test_a_grant_for_an_ended_run_or_a_run_that_is_no_child_is_refused(

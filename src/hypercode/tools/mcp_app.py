@@ -22,6 +22,7 @@ from hypercode.mcp_protocol.codes import tool_error
 from hypercode.mcp_protocol.schemas import IDEMPOTENCY_KEY
 from hypercode.policy.grants import verify
 from hypercode.telemetry.metrics import TOOL_REQUESTS_REFUSED
+from hypercode.tools.cancelling import GRANT, CancelMiddleware
 from hypercode.tools.dispatcher import CallRequest, Dispatcher
 from hypercode.tools.limits import CallLimits
 from hypercode.tools.mcp_resources import ResourceMethods
@@ -34,8 +35,7 @@ MAX_BODY = 4 * 1024 * 1024
 METADATA_PATH = "/.well-known/oauth-protected-resource/mcp"
 """Where a client that was refused reads what this resource is (RFC 9728)."""
 
-KEPT_GRANTS = 1024
-_GRANT = "hypercode.grant"
+KEPTGRANTS = 1024
 
 Context = ServerRequestContext[Any, Request]
 McpServer = Server[dict[str, Any]]
@@ -56,7 +56,7 @@ class GrantMiddleware:
         # RFC 9110 5.5: white space round a value is no part of it; the parser below us leaves what trails.
         scope["headers"] = [(name, value.strip(b" \t")) for name, value in scope["headers"]]
         try:
-            scope[_GRANT] = self._grant(scope)
+            scope[GRANT] = self._grant(scope)
         except Unauthenticated as error:
             await _refusal(error, 401, {"WWW-Authenticate": self._challenge(error)})(scope, receive, send)
             return
@@ -78,7 +78,7 @@ class GrantMiddleware:
             return known
         grant = verify(self._public_key_hex, token, now)
         # Signatures don't change: a run sends the same token with each call. The oldest go first.
-        if len(self._verified) >= KEPT_GRANTS:
+        if len(self._verified) >= KEPTGRANTS:
             self._verified.pop(next(iter(self._verified)))
         self._verified[token] = grant
         return grant
@@ -92,7 +92,7 @@ class TurnMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on when it is the run's turn, or answer 429."""
-        grant = scope.get(_GRANT)
+        grant = scope.get(GRANT)
         if grant is None or scope["method"] != "POST":
             await self._app(scope, receive, send)
             return
@@ -145,6 +145,7 @@ def create_mcp_app(
         custom_starlette_routes=[*routes, Route(METADATA_PATH, _metadata(host))],
     )
     app.user_middleware.append(Middleware(GrantMiddleware, public_key_hex, host))
+    app.user_middleware.append(Middleware(CancelMiddleware, MAX_BODY))
     app.user_middleware.append(Middleware(TurnMiddleware, limits))
     return app
 
@@ -196,7 +197,7 @@ def _server(dispatcher: Dispatcher) -> McpServer:
 
 
 def _granted(context: Context) -> Grant:
-    grant = context.request.scope.get(_GRANT) if context.request is not None else None
+    grant = context.request.scope.get(GRANT) if context.request is not None else None
     if not isinstance(grant, Grant):
         raise Unauthenticated("a bearer grant is needed")
     return grant
