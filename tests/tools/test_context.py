@@ -131,6 +131,12 @@ async def test_a_later_run_finds_what_an_earlier_one_left(
     assert await second.found(since="2100-01-01") == []
     cut = await second.done("ctx_search", limit=2)
     assert (len(cut["memories"]), cut["truncated"]) == (2, True)
+    # What comes in between is newer, so the next page holds just what is left.
+    await first.done("ctx_note_add", kind="note", text="Came later.")
+    rest = await second.done("ctx_search", limit=2, cursor=cut["next_cursor"])
+    assert ([memory["id"] for memory in rest["memories"]], rest["next_cursor"]) == ([note["id"]], None)
+    foreign = await first.call("ctx_search", limit=2, cursor=cut["next_cursor"])
+    assert foreign.code == "INVALID_ARGUMENT"
     got = await second.done("ctx_get", id=note["id"])
     assert {name: got[name] for name in ("run_id", "author", "trust", "version", "source_call")} == {
         "run_id": first.run.id, "author": "coder", "trust": "agent", "version": 1, "source_call": "call-0",

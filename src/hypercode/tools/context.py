@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from hypercode.domain.errors import InvalidArgument
 from hypercode.domain.memory import Draft, Memory, MemoryKind
 from hypercode.mcp_protocol.caps import DEFAULT_CAP, cap_text, storable
+from hypercode.mcp_protocol.cursors import Paged
 from hypercode.mcp_protocol.schemas import Arguments, Closed
 from hypercode.store.database import Database
 from hypercode.store.memories import Reader, Search, add_memory, get_memory, search_memories
@@ -60,7 +61,7 @@ class HandoffArguments(Arguments):
     open_questions: list[Line] = Field(default_factory=list, max_length=20)
 
 
-class SearchArguments(Arguments):
+class SearchArguments(Paged):
     """What to look for; everything may be left out."""
 
     query: str = Field(
@@ -136,6 +137,7 @@ class Found(Closed):
 
     memories: list[MemoryView]
     truncated: bool
+    next_cursor: str | None
 
 
 class Brief(Closed):
@@ -264,13 +266,17 @@ class Context:
             since=args.moment(),
             task_id=context.grant.task_id if args.scope == "task" else None,
             superseded=args.superseded,
+            before=_place(context.cursors.opened(context.grant.run_id, args)),
             limit=args.limit + 1,
         )
         async with self._database.transaction() as session:
             found = await search_memories(session, _reader(context), search)
-        shown = found[: args.limit]
+        shown, more = found[: args.limit], len(found) > args.limit
+        place = f"{shown[-1].created_at.isoformat()} {shown[-1].id}" if more else ""
         result = Found(
-            memories=[MemoryView.of(memory) for memory in shown], truncated=len(found) > args.limit
+            memories=[MemoryView.of(memory) for memory in shown],
+            truncated=more,
+            next_cursor=context.cursors.sealed(context.grant.run_id, args, place) if more else None,
         )
         return ToolReply(result, cap_text(told(shown) if shown else "Nothing fits.", DEFAULT_CAP)[0])
 
@@ -305,6 +311,14 @@ class Context:
             memory = await add_memory(session, author_of(context), storable_draft)
         result = Remembered(id=memory.id, version=memory.version)
         return ToolReply(result, f"Kept as {memory.id}, a {memory.kind.value.replace('_', ' ')}.")
+
+
+def _place(position: str) -> tuple[datetime, str] | None:
+    """Where a page ended: the last memory's time and id. New memories come before it, so no page shifts."""
+    if not position:
+        return None
+    moment, _, memory_id = position.partition(" ")
+    return datetime.fromisoformat(moment), memory_id
 
 
 def _reader(context: ToolContext) -> Reader:
