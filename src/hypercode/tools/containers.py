@@ -12,6 +12,7 @@ from pydantic import Field, StringConstraints, model_validator
 from hypercode.domain.ids import new_id
 from hypercode.domain.tool_call import Touched
 from hypercode.mcp_protocol.caps import DEFAULT_CAP, HARD_CAP, cap_text
+from hypercode.mcp_protocol.cursors import Paged
 from hypercode.mcp_protocol.schemas import Arguments, Closed, WorkspacePath
 from hypercode.sandbox.apps import (
     AppExec,
@@ -130,12 +131,11 @@ class ContainerList(Closed):
     containers: list[Container]
 
 
-class LogsArguments(Arguments):
+class LogsArguments(Paged):
     """The last ``tail`` lines, or what came after ``cursor`` (an earlier ``next_cursor``)."""
 
     container_id: ContainerId
     tail: int = Field(default=200, ge=1, le=5000)
-    cursor: str | None = Field(default=None, pattern=r"^\d{1,12}\.\d{9}$")
 
 
 class Logs(Closed):
@@ -250,12 +250,13 @@ async def container_list(context: ToolContext, _args: ListArguments) -> ToolRepl
 
 async def container_logs(context: ToolContext, args: LogsArguments) -> ToolReply:
     """Show a container's output."""
-    asked = AppLogs(
-        container_id=args.container_id, owner=context.grant.run_id, tail=args.tail, since=args.cursor
-    )
+    run_id = context.grant.run_id
+    since = context.cursors.opened(run_id, args) or None
+    asked = AppLogs(container_id=args.container_id, owner=run_id, tail=args.tail, since=since)
     output = await context.sandboxes.apps.logs(asked)
     text, cut = cap_text(output.text)
-    return ToolReply(Logs(text=text, next_cursor=output.next, truncated=cut), text or "(nothing)")
+    cursor = None if output.next is None else context.cursors.sealed(run_id, args, output.next)
+    return ToolReply(Logs(text=text, next_cursor=cursor, truncated=cut), text or "(nothing)")
 
 
 async def container_exec(context: ToolContext, args: ContainerExecArguments) -> ToolReply:
