@@ -3,6 +3,7 @@ SHELL := /bin/bash
 VENV := .venv/bin
 # A file of tests stays with one worker: its containers and its platform are shared inside it.
 TWO := -n 2 --dist loadfile
+ATTACKS := tests/tools/test_attacks*.py tests/tools/test_secrets.py tests/tools/test_deployments.py
 .DEFAULT_GOAL := help
 .PHONY: help conformance judges peers test-stack chaos attacks tools-reference setup setup-dev demo up compose-up compose-down compose-logs test test-fast check web web-check dashboards bench clean
 
@@ -72,8 +73,8 @@ dashboards: ## Write Grafana's dashboards anew
 	$(VENV)/python deploy/grafana/generate.py
 
 attacks: ## The attack table over both revisions of MCP, the race in its full 20,000 rounds (minutes)
-	RACE_ROUNDS=20000 $(VENV)/pytest -q -s tests/tools/test_attacks*.py | grep -v tool_call
-	HYPERCODE_TEST_REVISION=legacy $(VENV)/pytest -q tests/tools/test_attacks*.py
+	RACE_ROUNDS=20000 $(VENV)/pytest -q -s $(ATTACKS) | grep -v -e tool_call -e policy.loaded
+	HYPERCODE_TEST_REVISION=legacy $(VENV)/pytest -q $(ATTACKS)
 
 tools-reference: ## Write docs/reference/tools.md anew from the tools' schemas
 	$(VENV)/python -m scripts.tools_reference

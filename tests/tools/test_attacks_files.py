@@ -177,6 +177,7 @@ async def test_f8_deceiving_names(hands: Any, path: str) -> None:
         (".env", "PENDING_APPROVAL"),
         (".github/workflows/ci.yml", "PENDING_APPROVAL"),
         (".vscode/tasks.json", "PENDING_APPROVAL"),
+        (".mcp.json", "PENDING_APPROVAL"),
     ],
 )
 async def test_f9_protected_paths(hands: Any, path: str, code: str) -> None:
