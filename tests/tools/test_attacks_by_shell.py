@@ -73,6 +73,29 @@ ROWS: dict[str, tuple[str, set[str]]] = {
 }  # fmt: skip
 
 
+# Unpacked without any of the checks that Python's own tools have.
+UNPACK = """
+import io, tarfile
+made = io.BytesIO()
+with tarfile.open(fileobj=made, mode='w') as tar:
+    for name in ('../evil', '/evil', '/workspace-evil/x', '.github/workflows/ci.yml'):
+        entry = tarfile.TarInfo(name)
+        entry.size = 1
+        tar.addfile(entry, io.BytesIO(b'x'))
+made.seek(0)
+with tarfile.open(fileobj=made) as tar:
+    for entry in tar:
+        try:
+            tar.extract(entry, filter='fully_trusted')
+        except OSError:
+            continue
+"""
+ROWS["F12 an archive with paths that lead out"] = (
+    f'python -c "{UNPACK}"; echo ok > f12',
+    {".github/workflows/ci.yml"},
+)
+
+
 @pytest.fixture
 async def clean(hands: Any) -> AsyncIterator[Any]:
     """The workspace as it was before each row: an attack's files are not the next one's."""
