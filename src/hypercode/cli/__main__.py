@@ -1,19 +1,18 @@
 """``hypercode``: the composition root. Each command is a module, loaded only when it is called."""
 
-import importlib
 import sys
-from typing import Any
 
 import typer
 from rich.console import Console
-from typer.core import TyperGroup
 
+from hypercode.cli.lazy import LazyCommands
 from hypercode.cli.show import Terminal
 from hypercode.domain.errors import HyperCodeError
 
 COMMANDS = {
     "run": "Work on a repository and check the result; needs no running server.",
     "apply": "Apply the diff of a run to your repository.",
+    "task": "Tasks that are at work or done: see, steer, follow.",
     "up": "Start the whole platform on this machine.",
     "doctor": "Say what works on this machine, and what to do about the rest.",
     "verify": "Check the signature of an attestation and say what it states.",
@@ -32,38 +31,18 @@ COMMANDS = {
     "openapi": "Print the OpenAPI document.",
 }
 EXIT_BAD_INPUT, EXIT_PLATFORM = 2, 5
-# Started by the supervisor only, so no help lists it.
-INTERNAL = ("forkserver",)
 BAD_INPUT = ("INVALID_ARGUMENT", "INVALID_POLICY", "NOT_FOUND", "CONFLICT")
 
 
-class LazyCommands(TyperGroup):
-    """Knows the names and first words of all commands; imports one only to run it or to show its help."""
-
-    def list_commands(self, ctx: Any) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        if cmd_name not in COMMANDS and cmd_name not in INTERNAL:
-            return None
-        module = importlib.import_module(f"hypercode.cli.{cmd_name}")
-        entry: Any = getattr(module, cmd_name)
-        if isinstance(entry, typer.Typer):
-            command = typer.main.get_command(entry)
-        else:
-            app = typer.Typer(add_completion=False, rich_markup_mode=None)
-            app.command(name=cmd_name)(entry)
-            command = typer.main.get_command(app)
-        command.name = cmd_name
-        return command
-
-    def format_commands(self, ctx: Any, formatter: Any) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+class Commands(LazyCommands):
+    package = "hypercode.cli"
+    commands_help = COMMANDS
+    # Started by the supervisor.
+    internal = ("forkserver",)
 
 
 app = typer.Typer(
-    cls=LazyCommands,
+    cls=Commands,
     name="hypercode",
     no_args_is_help=True,
     pretty_exceptions_enable=False,

@@ -1,0 +1,22 @@
+"""``hypercode task``: what can be done with a task once it was handed in. One module a verb, loaded when it is called."""
+
+import typer
+
+from hypercode.cli.lazy import LazyCommands
+
+VERBS = {
+    "cancel": "Stop a run and all its children; what it has changed so far is kept as its diff.",
+}
+
+
+class Verbs(LazyCommands):
+    package = "hypercode.cli.task"
+    commands_help = VERBS
+
+
+task = typer.Typer(cls=Verbs, no_args_is_help=True, rich_markup_mode=None)
+
+
+@task.callback()
+def about() -> None:
+    """See, steer and follow tasks. TASK is the id of a task (its newest run is meant) or of one of its runs."""
