@@ -1,8 +1,8 @@
 """A run's audit chain shows any changed, dropped or moved row."""
 
 import pytest
+from psycopg import IntegrityError
 from sqlalchemy import text
-from sqlalchemy.exc import IntegrityError
 
 from hypercode.domain.ids import new_id
 from hypercode.store.audit import AuditedCall, append_audit, read_audit, verify_chain

@@ -11,6 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
+from hypercode.store.database import statements_of
 from hypercode.store.tables import AuditHeadRow, AuditRow
 
 GENESIS = bytes(32)
@@ -39,9 +40,10 @@ class ChainReport:
 
 async def append_audit(session: AsyncSession, call: AuditedCall, kind: str, body: dict[str, Any]) -> int:
     """Append a row and return its seq; the lock on the run's head orders writers."""
-    connection = await session.connection()
-    done = await connection.exec_driver_sql(_APPEND, values(call, kind, body))
-    return done.scalar_one()
+    connection = await statements_of(session)
+    done = await (await connection.execute(_APPEND, values(call, kind, body))).fetchone()
+    assert done is not None  # an INSERT without a condition
+    return done[0]
 
 
 def appending(condition: str = "") -> str:
@@ -87,7 +89,7 @@ def values(call: AuditedCall, kind: str, body: dict[str, Any]) -> dict[str, Any]
     }
 
 
-_APPEND = f"WITH {appending()} SELECT seq FROM appended"
+_APPEND = f"WITH {appending()} SELECT seq FROM appended".encode()
 
 
 def row_hash(row: AuditRow) -> bytes:

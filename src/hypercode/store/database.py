@@ -8,23 +8,30 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, cast
 
+import psycopg
+from psycopg.rows import TupleRow
+from psycopg_pool import AsyncConnectionPool
 from pydantic import SecretStr
 from sqlalchemy import URL, QueuePool, make_url, text
 from sqlalchemy.exc import InterfaceError, OperationalError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 
 from hypercode.domain.errors import Unavailable
 
 if TYPE_CHECKING:
     from hypercode.store.redis_door import RedisDoor
 
-DATABASE_AWAY = (OperationalError, InterfaceError)
+Statements = psycopg.AsyncConnection[TupleRow]
+"""A connection of the driver's own."""
+
+DATABASE_AWAY = (OperationalError, InterfaceError, psycopg.OperationalError, psycopg.InterfaceError)
 """What a transaction raises while Postgres is away, and once for each connection from before it came back."""
 
 REDIS = "redis"
 WAKE_UPS = "wake_ups"
 
 OVERFLOW = 10
+SINGLE = 10
 
 
 def database_away(error: Exception) -> Unavailable:
@@ -49,8 +56,8 @@ class Database:
         self.engine = create_async_engine(
             psycopg_url(url), pool_size=pool_size, max_overflow=OVERFLOW, pool_pre_ping=False
         )
-        self._single = self.engine.execution_options(isolation_level="AUTOCOMMIT")
-        self.most_connections = pool_size + OVERFLOW
+        self._single: AsyncConnectionPool[Statements] | None = None
+        self.most_connections = pool_size + OVERFLOW + SINGLE
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
 
     @asynccontextmanager
@@ -63,19 +70,33 @@ class Database:
                 await self.redis.publish(session.info[WAKE_UPS])
 
     @asynccontextmanager
-    async def single_statements(self) -> AsyncGenerator[AsyncConnection]:
-        """For a hot path: each statement is a transaction of its own, one trip to Postgres and no session."""
-        async with self._single.connect() as connection:
+    async def single_statements(self) -> AsyncGenerator[Statements]:
+        """For a hot path: each statement is a transaction of its own, one trip to Postgres, no session, no engine."""
+        if self._single is None:
+            # A pool belongs to the loop that it is opened in, which may not run yet when this object is made.
+            self._single = self._make_single()
+            await self._single.open()
+        async with self._single.connection() as connection:
             yield connection
+
+    def _make_single(self) -> AsyncConnectionPool[Statements]:
+        url = psycopg_url(self.url).set(drivername="postgresql").render_as_string(hide_password=False)
+        return AsyncConnectionPool[Statements](
+            url, min_size=0, max_size=SINGLE, open=False, kwargs={"autocommit": True}, name="single"
+        )
 
     def _info(self) -> dict[str, Any]:
         return {} if self.redis is None else {REDIS: self.redis, WAKE_UPS: {}}
 
     def connections_in_use(self) -> int:
-        return self._pool.checkedout()
+        single = self._single_stats()
+        return self._pool.checkedout() + single.get("pool_size", 0) - single.get("pool_available", 0)
 
     def connections_idle(self) -> int:
-        return self._pool.checkedin()
+        return self._pool.checkedin() + self._single_stats().get("pool_available", 0)
+
+    def _single_stats(self) -> dict[str, int]:
+        return {} if self._single is None else self._single.get_stats()
 
     @property
     def _pool(self) -> QueuePool:
@@ -84,6 +105,9 @@ class Database:
     async def dispose(self) -> None:
         if self.redis is not None:
             await self.redis.close()
+        if self._single is not None:
+            await self._single.close()
+            self._single = None
         await self.engine.dispose()
 
 
@@ -93,6 +117,12 @@ def open_database(url: str, redis_url: SecretStr | None, seal_key: bytes | None 
         return Database(url)
     module = importlib.import_module("hypercode.store.redis_door")
     return Database(url, redis=module.RedisDoor(redis_url.get_secret_value(), seal_key))
+
+
+async def statements_of(session: AsyncSession) -> Statements:
+    """The driver's connection inside of a session's transaction; what the session holds back is not flushed."""
+    raw = await (await session.connection()).get_raw_connection()
+    return cast(Statements, raw.driver_connection)
 
 
 def redis_of(session: AsyncSession) -> "RedisDoor | None":

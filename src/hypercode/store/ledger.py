@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from hypercode.domain.grant import Grant
 from hypercode.domain.run import RunStatus
 from hypercode.store.audit import AuditedCall, appending, values
+from hypercode.store.database import Statements
 from hypercode.store.journal import DONE, RUNNING, UNKNOWN
 
 _ENDED = ", ".join(f"'{status.value}'" for status in RunStatus if status.ended)
@@ -51,7 +50,7 @@ class TakenCall:
 
 
 async def take_call(
-    connection: AsyncConnection, grant: Grant, call: AuditedCall, key: str | None, decision: dict[str, Any]
+    connection: Statements, grant: Grant, call: AuditedCall, key: str | None, decision: dict[str, Any]
 ) -> TakenCall | None:
     """Write down that a call begins: its key is taken, its decision stands in the audit. None: nothing was written."""
     parameters = values(call, "decision", decision) | {
@@ -62,12 +61,12 @@ async def take_call(
     }
     if key is not None:
         parameters |= {"key": key, "owner": decision["owner"]}
-    row = (await connection.exec_driver_sql(_taking(keyed=key is not None), parameters)).one_or_none()
-    return None if row is None else TakenCall(row.sandbox_id)
+    row = await (await connection.execute(_taking(keyed=key is not None), parameters)).fetchone()
+    return None if row is None else TakenCall(row[0])
 
 
 async def end_call(
-    connection: AsyncConnection,
+    connection: Statements,
     call: AuditedCall,
     key: str | None,
     outcome: dict[str, Any],
@@ -82,16 +81,16 @@ async def end_call(
             "state": UNKNOWN if result is None else DONE,
             "result": None if result is None else json.dumps(result, ensure_ascii=False),
         }
-    await connection.exec_driver_sql(_ending(keyed=key is not None), parameters)
+    await connection.execute(_ending(keyed=key is not None), parameters)
 
 
 @cache
-def _taking(*, keyed: bool) -> str:
+def _taking(*, keyed: bool) -> bytes:
     parts = [_RUN, _CLAIMED, appending("FROM claimed")] if keyed else [_RUN, appending("FROM run")]
-    return f"WITH {', '.join(parts)} SELECT run.sandbox_id FROM run, appended"
+    return f"WITH {', '.join(parts)} SELECT run.sandbox_id FROM run, appended".encode()
 
 
 @cache
-def _ending(*, keyed: bool) -> str:
+def _ending(*, keyed: bool) -> bytes:
     parts = [_CLOSED, appending()] if keyed else [appending()]
-    return f"WITH {', '.join(parts)} SELECT seq FROM appended"
+    return f"WITH {', '.join(parts)} SELECT seq FROM appended".encode()

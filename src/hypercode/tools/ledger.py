@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import anyio
-from sqlalchemy.exc import IntegrityError
+from psycopg import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from hypercode.domain.errors import Conflict, HyperCodeError, Unauthenticated
@@ -14,7 +14,7 @@ from hypercode.domain.run import RunStatus
 from hypercode.mcp_protocol.codes import Uncertain
 from hypercode.store.approvals import AskedCall
 from hypercode.store.audit import AuditedCall, append_audit
-from hypercode.store.database import DATABASE_AWAY, Database
+from hypercode.store.database import DATABASE_AWAY, Database, statements_of
 from hypercode.store.journal import DONE, RUNNING, claim_key, read_key, reclaim_key
 from hypercode.store.ledger import end_call, take_call
 from hypercode.store.tables import JournalRow, RunRow
@@ -148,7 +148,7 @@ class Ledger:
             return self._running(Started(audited, intention.key, run.sandbox_id))
         result = failure(refusal)
         outcome = {"outcome": result.code, "owner": self._owner}
-        await end_call(await session.connection(), audited, intention.key, outcome, result.stored())
+        await end_call(await statements_of(session), audited, intention.key, outcome, result.stored())
         return result
 
     async def _attach(self, intention: Intention) -> CallResult:
