@@ -4,6 +4,7 @@ import anyio
 import pytest
 from tests.fixtures.rows import make_run
 
+from hypercode.domain.errors import NotFound
 from hypercode.domain.event import Event, NoticeRaised
 from hypercode.events import log
 from hypercode.events.live import LiveEvents
@@ -43,6 +44,17 @@ async def test_a_step_killed_between_two_appends_goes_on_where_it_was(database: 
     await write(database, run_id, "step", "a")
     await write(database, run_id, "step", "a", "b")
     assert [event.payload["message"] for event in await all_of(database, run_id)] == ["a", "b"]
+
+
+async def test_alone_is_the_same_in_one_trip(database: Database) -> None:
+    run_id = await make_run(database)
+    payloads = [notice("a"), notice("b")]
+    assert await log.append_alone(database, run_id, "step", payloads[:1]) == 1
+    assert await log.append_alone(database, run_id, "step", payloads) == 2
+    assert await log.append_alone(database, run_id, "step", payloads) == 2
+    assert [event.payload["message"] for event in await all_of(database, run_id)] == ["a", "b"]
+    with pytest.raises(NotFound):
+        await log.append_alone(database, "run_none", "step", payloads)
 
 
 async def test_many_writers_leave_no_gap(database: Database) -> None:

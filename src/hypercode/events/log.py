@@ -1,70 +1,97 @@
-"""The event log: gap-free and in commit order within a run, because ``run_heads`` is locked by an append."""
+"""The event log: gap-free and in commit order within a run, because an append locks the run's row of ``run_heads``.
 
+An append is one statement: a run that writes ten events a second pays for each trip to Postgres.
+"""
+
+import json
 from collections.abc import Sequence
-from typing import Any, cast
+from functools import cache
 
-from sqlalchemy import func, select, text
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from hypercode.domain.errors import NotFound
 from hypercode.domain.event import Event, Payload
 from hypercode.store.channels import RUN_EVENTS
-from hypercode.store.database import wake
-from hypercode.store.tables import RunEventRow, RunHeadRow, RunRow
+from hypercode.store.database import Database, Statements, redis_of, statements_of, wake
+from hypercode.store.tables import RunEventRow, RunRow
 from hypercode.telemetry.metrics import EVENT_APPEND_SECONDS, EVENTS
 
 
 async def append(session: AsyncSession, run: RunRow, step_key: str, payloads: Sequence[Payload]) -> int:
-    """Append payloads as events of a step; returns the run's last seq.
+    """Append payloads as events of a step, in the session's transaction; returns the run's last seq.
 
-    A step that runs again after a kill appends nothing: (run, step_key, n) is unique.
+    A step that runs again after a kill appends nothing: what (run, step_key) has already is left out.
     """
     if not payloads:
         return 0
+    # The statement goes by the driver's own connection: the session would not send before it what it holds back.
+    await session.flush()
+    notify = redis_of(session) is None
+    last = await _append(await statements_of(session), run.id, step_key, payloads, notify=notify)
+    if not notify:
+        await wake(session, RUN_EVENTS, run.id)
+    return last
+
+
+async def append_alone(database: Database, run_id: str, step_key: str, payloads: Sequence[Payload]) -> int:
+    """The same as a transaction of its own: one trip to Postgres."""
+    async with database.single_statements() as connection:
+        last = await _append(connection, run_id, step_key, payloads, notify=database.redis is None)
+    if database.redis is not None:
+        await database.redis.publish({(RUN_EVENTS, run_id): None})
+    return last
+
+
+async def _append(
+    statements: Statements, run_id: str, step_key: str, payloads: Sequence[Payload], *, notify: bool
+) -> int:
+    events = [{"type": payload.type, "payload": payload.model_dump(mode="json")} for payload in payloads]
+    parameters = {
+        "run_id": run_id,
+        "step_key": step_key,
+        "events": json.dumps(events, ensure_ascii=False),
+        "channel": RUN_EVENTS,
+    }
     with EVENT_APPEND_SECONDS.time():
-        return await _append(session, run, step_key, payloads)
-
-
-async def _append(session: AsyncSession, run: RunRow, step_key: str, payloads: Sequence[Payload]) -> int:
-    head = await _lock_head(session, run.id)
-    known = await session.scalar(
-        select(func.count()).where(RunEventRow.run_id == run.id, RunEventRow.step_key == step_key)
-    )
-    fresh = list(enumerate(payloads))[known or 0 :]
-    if not fresh:
-        return head
-    rows: list[dict[str, Any]] = [
-        {
-            "run_id": run.id,
-            "seq": head + position,
-            "organisation_id": run.organisation_id,
-            "project_id": run.project_id,
-            "step_key": step_key,
-            "n": n,
-            "type": payload.type,
-            "payload": payload.model_dump(mode="json"),
-        }
-        for position, (n, payload) in enumerate(fresh, start=1)
-    ]
-    await session.execute(insert(RunEventRow), rows)
-    last = head + len(rows)
-    await session.execute(
-        text("UPDATE run_heads SET seq = :seq WHERE run_id = :run_id"), {"seq": last, "run_id": run.id}
-    )
-    await wake(session, RUN_EVENTS, run.id)
-    for _, payload in fresh:
+        row = await (await statements.execute(_appending(notify=notify), parameters)).fetchone()
+    last, added, *_ = row or (None, 0)
+    if last is None:
+        raise NotFound(f"There is no run {run_id}.")
+    for payload in payloads[len(payloads) - added :]:
         EVENTS.labels(payload.type).inc()
     return last
 
 
-async def _lock_head(session: AsyncSession, run_id: str) -> int:
-    statement = (
-        insert(RunHeadRow)
-        .values(run_id=run_id, seq=0)
-        .on_conflict_do_update(index_elements=["run_id"], set_={"seq": RunHeadRow.seq})
-        .returning(RunHeadRow.seq)
-    )
-    return cast(int, await session.scalar(statement))
+@cache
+def _appending(*, notify: bool) -> bytes:
+    """What (run, step_key) has is counted before the lock, so two that append the same at once end in an error for one:
+    a worker that was replaced, which has nothing to say any more."""
+    woken = ", CASE WHEN head.seq IS NOT NULL THEN pg_notify(%(channel)s, %(run_id)s) END" if notify else ""
+    return f"""
+        WITH run AS (SELECT id, organisation_id, project_id FROM runs WHERE id = %(run_id)s),
+        known AS (SELECT count(*) AS n FROM run_events WHERE run_id = %(run_id)s AND step_key = %(step_key)s),
+        fresh AS (
+            SELECT ordinality AS place, event->>'type' AS type, event->'payload' AS payload
+            FROM jsonb_array_elements(CAST(%(events)s AS jsonb)) WITH ORDINALITY AS each (event, ordinality), known
+            WHERE ordinality > known.n
+        ),
+        amount AS (SELECT count(*) AS n, min(place) AS first FROM fresh),
+        head AS (
+            INSERT INTO run_heads AS h (run_id, seq)
+            SELECT run.id, amount.n FROM run, amount WHERE amount.n > 0
+            ON CONFLICT (run_id) DO UPDATE SET seq = h.seq + excluded.seq
+            RETURNING seq
+        ),
+        added AS (
+            INSERT INTO run_events (run_id, seq, organisation_id, project_id, step_key, n, type, payload)
+            SELECT run.id, head.seq - amount.n + 1 + place - amount.first, run.organisation_id, run.project_id,
+                %(step_key)s, place - 1, fresh.type, fresh.payload
+            FROM run, head, amount, fresh ORDER BY place
+        )
+        SELECT coalesce(head.seq, (SELECT seq FROM run_heads WHERE run_id = %(run_id)s)), amount.n{woken}
+        FROM amount LEFT JOIN head ON true
+    """.encode()
 
 
 async def read(session: AsyncSession, run_id: str, *, after: int = 0, limit: int = 500) -> list[Event]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from hypercode.domain.event import Payload
-from hypercode.events.log import append
+from hypercode.events.log import append, append_alone
 from hypercode.platform_api.client import PlatformClient
 from hypercode.policy.rules import Policy
 from hypercode.runs.control import RunControl
@@ -28,9 +28,10 @@ class Services:
 
     async def record(self, run_id: str, step_key: str, *payloads: Payload, **columns: object) -> None:
         """Append events and change the run's row, together or not at all; a repeat appends nothing."""
+        if not columns:
+            await append_alone(self.database, run_id, step_key, payloads)
+            return
         async with self.database.transaction() as session:
-            run = await get_run(session, run_id)
             # The run before its events: in the same order as whoever decides what the run waits for.
-            if columns:
-                await update_run(session, run_id, **columns)
-            await append(session, run, step_key, payloads)
+            await update_run(session, run_id, **columns)
+            await append(session, await get_run(session, run_id), step_key, payloads)
