@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 import psycopg
 from psycopg.rows import TupleRow
-from psycopg_pool import AsyncConnectionPool
 from pydantic import SecretStr
 from sqlalchemy import URL, QueuePool, make_url, text
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.util import greenlet_spawn
 
 from hypercode.domain.errors import Unavailable
 
@@ -56,7 +56,10 @@ class Database:
         self.engine = create_async_engine(
             psycopg_url(url), pool_size=pool_size, max_overflow=OVERFLOW, pool_pre_ping=False
         )
-        self._single: AsyncConnectionPool[Statements] | None = None
+        self._single = create_async_engine(
+            psycopg_url(url), pool_size=SINGLE, max_overflow=0, pool_reset_on_return=None,
+            connect_args={"autocommit": True},
+        )  # fmt: skip
         self.most_connections = pool_size + OVERFLOW + SINGLE
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
 
@@ -72,42 +75,31 @@ class Database:
     @asynccontextmanager
     async def single_statements(self) -> AsyncGenerator[Statements]:
         """For a hot path: each statement is a transaction of its own, one trip to Postgres, no session, no engine."""
-        if self._single is None:
-            # A pool belongs to the loop that it is opened in, which may not run yet when this object is made.
-            self._single = self._make_single()
-            await self._single.open()
-        async with self._single.connection() as connection:
+        lent = await self._single.raw_connection()
+        connection = cast(Statements, lent.driver_connection)
+        try:
             yield connection
-
-    def _make_single(self) -> AsyncConnectionPool[Statements]:
-        url = psycopg_url(self.url).set(drivername="postgresql").render_as_string(hide_password=False)
-        return AsyncConnectionPool[Statements](
-            url, min_size=0, max_size=SINGLE, open=False, kwargs={"autocommit": True}, name="single"
-        )
+        finally:
+            if connection.closed:
+                await greenlet_spawn(lent.invalidate)
+            await greenlet_spawn(lent.close)
 
     def _info(self) -> dict[str, Any]:
         return {} if self.redis is None else {REDIS: self.redis, WAKE_UPS: {}}
 
     def connections_in_use(self) -> int:
-        single = self._single_stats()
-        return self._pool.checkedout() + single.get("pool_size", 0) - single.get("pool_available", 0)
+        return sum(pool.checkedout() for pool in self._pools())
 
     def connections_idle(self) -> int:
-        return self._pool.checkedin() + self._single_stats().get("pool_available", 0)
+        return sum(pool.checkedin() for pool in self._pools())
 
-    def _single_stats(self) -> dict[str, int]:
-        return {} if self._single is None else self._single.get_stats()
-
-    @property
-    def _pool(self) -> QueuePool:
-        return cast(QueuePool, self.engine.sync_engine.pool)
+    def _pools(self) -> list[QueuePool]:
+        return [cast(QueuePool, engine.sync_engine.pool) for engine in (self.engine, self._single)]
 
     async def dispose(self) -> None:
         if self.redis is not None:
             await self.redis.close()
-        if self._single is not None:
-            await self._single.close()
-            self._single = None
+        await self._single.dispose()
         await self.engine.dispose()
 
 
