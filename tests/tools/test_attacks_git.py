@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from hypercode.sandbox.base import ExecRequest, Profile, StartSandbox
+
 pytestmark = [pytest.mark.anyio, pytest.mark.docker]
 
 REVISIONS = [
@@ -220,3 +222,21 @@ async def test_g3_nothing_that_a_repository_configures_runs(hands: Any) -> None:
         outcome = await hands.call(tool, **arguments)
         assert outcome.ok, (tool, arguments, outcome.text)
     assert await hands.shell("ls marker /gitdir/marker /tmp/marker 2>/dev/null | wc -l") == "0\n"
+
+
+async def test_a_lock_that_a_killed_git_left_does_not_stand_in_the_way(hands: Any) -> None:
+    helper = await hands.sandboxes.start(
+        StartSandbox(profile=Profile.HELPER, owner=hands.run.id, workspace_id=hands.run.workspace_id)
+    )
+    branch = (await hands.call("git_branch", action="list")).data["current"]
+    await hands.shell("echo left > left.txt")
+    for lock, tool, call in (
+        ("index", "git_add", {"paths": ["left.txt"]}),
+        (f"refs/heads/{branch}", "git_commit", {"message": "left", "paths": ["left.txt"]}),
+        ("refs/heads/left", "git_branch", {"action": "create", "name": "left"}),
+    ):
+        made = ExecRequest(argv=["touch", f"/gitdir/{lock}.lock"])
+        assert (await hands.sandboxes.exec(helper.sandbox_id, made)).exit_code == 0
+        done = await hands.call(tool, **call)
+        assert done.ok, done.text
+    assert (await hands.call("git_log", limit=1)).data["commits"][0]["subject"] == "left"

@@ -84,8 +84,45 @@ Branch = Annotated[str, AfterValidator(_branch)]
 """A branch's short name."""
 
 
+_LEFT_LOCK = re.compile(r"Unable to create '(/gitdir/[^'\n]+\.lock)': File exists")
+
+_REMOVE_LEFT_LOCK = """
+import os, pathlib, sys, time
+
+def running():
+    for each in pathlib.Path("/proc").glob("[0-9]*/comm"):
+        try:
+            if each.read_text().startswith("git"):
+                return True
+        except OSError:
+            pass
+    return False
+
+def seen(path):
+    try:
+        found = os.lstat(path)
+    except FileNotFoundError:
+        return None
+    return found.st_ino, found.st_mtime_ns
+
+for _ in range(100):
+    before = seen(sys.argv[1])
+    if before is None:
+        break
+    if not running():
+        if seen(sys.argv[1]) == before:
+            os.unlink(sys.argv[1])
+        break
+    time.sleep(0.05)
+"""
+"""Whoever made the lock that is seen first either runs when the processes are looked at, or was killed."""
+
+
 async def git(context: ToolContext, *args: str, stdin: str = "", max_output: int = HARD_CAP) -> ExecResult:
-    """Run git in the helper of the run's workspace; starting it again returns the one that runs."""
+    """Run git in the helper of the run's workspace; starting it again returns the one that runs.
+
+    A git that is killed with its call leaves its lock, on which every later one would fail: such a lock is removed.
+    """
     helper = await context.sandboxes.start(
         StartSandbox(
             profile=Profile.HELPER, owner=context.grant.run_id, workspace_id=context.grant.workspace_id
@@ -94,6 +131,11 @@ async def git(context: ToolContext, *args: str, stdin: str = "", max_output: int
     request = ExecRequest(
         argv=["git", *_ALWAYS, *args], env=GIT_ENV, stdin=stdin, timeout_s=60, max_output=max_output
     )
+    done = await context.sandboxes.exec(helper.sandbox_id, request)
+    if done.exit_code == 0 or (left := _LEFT_LOCK.search(done.stderr)) is None:
+        return done
+    remove = ExecRequest(argv=["python3", "-I", "-c", _REMOVE_LEFT_LOCK, left.group(1)], timeout_s=30)
+    await context.sandboxes.exec(helper.sandbox_id, remove)
     return await context.sandboxes.exec(helper.sandbox_id, request)
 
 
