@@ -8,7 +8,8 @@ import anyio
 
 from hypercode.mcp_protocol.schemas import Arguments, Closed
 from hypercode.sandbox.base import Sandboxes
-from hypercode.store.database import Database
+from hypercode.store.database import Database, named
+from hypercode.store.journal import TOOLS
 from hypercode.tools.app import create_app
 from hypercode.tools.keys import PlatformKeys
 from hypercode.tools.listeners import listen
@@ -74,7 +75,7 @@ def marks(directory: Path) -> list[Tool[Any]]:
 
 
 async def main(url: str, public_hex: str, directory: Path, tools: str) -> None:
-    database = Database(url)
+    database = Database(named(url, TOOLS))
     keys = PlatformKeys(platform="p", verifier="v", sandboxd="s", grant_public_hex=public_hex)
     registry = Registry({"hanging": hanging, "marks": marks}[tools](directory))
     apps = create_app(database, cast(Sandboxes, None), keys, registry)

@@ -33,7 +33,7 @@ async def server(
 async def answering(path: Path, process: Process) -> None:
     """Ask until the process answers; each try is a real request, and fail_after bounds them all."""
     assert process.stdout is not None
-    with anyio.fail_after(30):
+    with anyio.fail_after(90):
         # The server's first log line; what is left then is binding the socket.
         await process.stdout.receive()
         async with httpx2.AsyncClient(transport=httpx2.AsyncHTTPTransport(uds=str(path))) as http:

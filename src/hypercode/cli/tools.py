@@ -3,11 +3,13 @@
 import asyncio
 
 from hypercode.cli.environment import database_url, process_settings
-from hypercode.store.database import open_database
+from hypercode.store.database import named, open_database
+from hypercode.store.journal import TOOLS
 from hypercode.tools.serve import serve
 
 
 def tools() -> None:
     """Run the tools process, on two unix sockets."""
     settings = process_settings("tools")
-    asyncio.run(serve(settings, open_database(database_url(settings), settings.redis_url)))
+    url = named(database_url(settings), TOOLS)
+    asyncio.run(serve(settings, open_database(url, settings.redis_url)))

@@ -47,6 +47,12 @@ def psycopg_url(url: str) -> URL:
     return make_url(url).set(drivername="postgresql+psycopg")
 
 
+def named(url: str, application: str) -> str:
+    """The URL with which Postgres shows a process's connections under its name."""
+    more = psycopg_url(url).update_query_dict({"application_name": application})
+    return more.render_as_string(hide_password=False)
+
+
 class Database:
     """Holds the connection pool of one process, and its way to Redis when there is one."""
 

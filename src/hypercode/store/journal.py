@@ -2,16 +2,26 @@
 
 from datetime import UTC, datetime
 
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from hypercode.domain.errors import Unavailable
 from hypercode.store.audit import AuditedCall, append_audit, open_decisions
 from hypercode.store.tables import JournalRow
 
 RUNNING = "running"
 DONE = "done"
 UNKNOWN = "unknown"
+
+TOOLS = "hypercode-tools"
+"""The name of the tools process at Postgres."""
+
+_END_WITHIN_MS = 10_000
+_END_PREDECESSORS = text(
+    "SELECT pid, pg_terminate_backend(pid, :within) AS ended FROM pg_stat_activity WHERE application_name = :name "
+    "AND datname = current_database() AND usename = current_user AND pid <> pg_backend_pid()"
+)
 
 
 async def claim_key(session: AsyncSession, call: AuditedCall, key: str, owner: str) -> JournalRow | None:
@@ -53,10 +63,25 @@ async def read_key(session: AsyncSession, run_id: str, key: str) -> JournalRow |
     return await session.get(JournalRow, (run_id, key), populate_existing=True)
 
 
+async def end_predecessors(session: AsyncSession) -> int:
+    """End what Postgres still does for a tools process that was killed; return how many connections that were.
+
+    Postgres finishes a statement whose process is gone, such as one that waits for a lock. A call that is taken, or
+    ends, after ``reconcile`` has looked would have its books wrong for good. Raises Unavailable when one does not end.
+    """
+    found = (await session.execute(_END_PREDECESSORS, {"name": TOOLS, "within": _END_WITHIN_MS})).all()
+    if left := [row.pid for row in found if not row.ended]:
+        raise Unavailable(
+            f"Postgres still works for a tools process that was killed (pid {left[0]}).",
+            hint="Start this process again; see what that connection waits for.",
+        )
+    return len(found)
+
+
 async def reconcile(session: AsyncSession, owner: str) -> int:
     """Say of every call that a dead owner left open that its outcome is unknown; return how many.
 
-    For one tools process at a time: every owner but the caller is taken for dead.
+    For one tools process at a time: every owner but the caller is taken for dead, see ``end_predecessors``.
     """
     await session.execute(
         update(JournalRow)

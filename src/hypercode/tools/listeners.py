@@ -9,7 +9,7 @@ from starlette.applications import Starlette
 
 from hypercode.domain.address import Address, binding
 from hypercode.store.database import Database
-from hypercode.store.journal import reconcile
+from hypercode.store.journal import end_predecessors, reconcile
 from hypercode.tools.app import ToolsApps
 
 log = structlog.get_logger(__name__)
@@ -18,8 +18,10 @@ log = structlog.get_logger(__name__)
 async def listen(apps: ToolsApps, database: Database, *, mcp: Address, platform: Address) -> None:
     """Settle what a dead process left open, then serve both until told to stop."""
     async with database.transaction() as session:
+        ended = await end_predecessors(session)
+    async with database.transaction() as session:
         left_open = await reconcile(session, apps.owner)
-    log.info("tools.starting", left_open=left_open)
+    log.info("tools.starting", left_open=left_open, connections_ended=ended)
     servers = [_server(apps.mcp, mcp), _server(apps.platform, platform)]
 
     async def run(server: uvicorn.Server) -> None:
