@@ -57,8 +57,8 @@ test-stack: setup-dev web ## The stack in containers: a task in the browser, who
 	@deploy/images/build
 	$(VENV)/pytest -q -m stack
 
-chaos: setup-dev ## Kill the tools process 200 times at random moments: exact books, no effect twice (minutes)
-	HYPERCODE_KILL_ROUNDS=200 $(VENV)/pytest -q -s --timeout=0 tests/tools/test_kill_rounds.py
+chaos: setup-dev ## Kill the tools process 200 times at random moments, bare and over real containers: exact books, no effect twice (minutes)
+	HYPERCODE_KILL_ROUNDS=200 $(VENV)/pytest -q -s --timeout=0 tests/tools/test_kill_rounds.py tests/tools/test_kill_storm.py
 
 conformance: setup-dev ## The official MCP suite against the tool server and the agents' client, both revisions
 	@scripts/judges conformance

@@ -42,11 +42,8 @@ class Hands:
         return str(outcome.data["stdout"])
 
 
-@contextlib.asynccontextmanager
-async def opened(
-    run: RunRow, source: Path, platform: PlatformClient, socket: Path, token: str, sandboxes: SandboxClient
-) -> AsyncIterator[Hands]:
-    """Open the run's workspace from a folder and its sandbox, and close both at the end."""
+async def open_workspace(run: RunRow, source: Path, platform: PlatformClient) -> None:
+    """Make the run's workspace from a folder, and start its sandbox."""
     await platform.workspace_open(
         api.WorkspaceOpen(
             run_id=run.id,
@@ -56,22 +53,30 @@ async def opened(
             source=str(source),
         )
     )
+    phases: list[str] = []
+
+    async def progress(phase: str, message: str) -> None:
+        phases.append(f"{phase}: {message}")
+
+    built = await platform.environment_build(
+        api.EnvironmentBuild(
+            run_id=run.id, workspace_id=run.workspace_id, project_id=run.project_id, settings={}
+        ),
+        progress,
+    )
+    assert phases
+    await platform.sandbox_open(
+        api.SandboxOpen(run_id=run.id, workspace_id=run.workspace_id, image=built.image, read_only=False)
+    )
+
+
+@contextlib.asynccontextmanager
+async def opened(
+    run: RunRow, source: Path, platform: PlatformClient, socket: Path, token: str, sandboxes: SandboxClient
+) -> AsyncIterator[Hands]:
+    """Open the run's workspace from a folder and its sandbox, and close both at the end."""
     try:
-        phases: list[str] = []
-
-        async def progress(phase: str, message: str) -> None:
-            phases.append(f"{phase}: {message}")
-
-        built = await platform.environment_build(
-            api.EnvironmentBuild(
-                run_id=run.id, workspace_id=run.workspace_id, project_id=run.project_id, settings={}
-            ),
-            progress,
-        )
-        assert phases
-        await platform.sandbox_open(
-            api.SandboxOpen(run_id=run.id, workspace_id=run.workspace_id, image=built.image, read_only=False)
-        )
+        await open_workspace(run, source, platform)
         async with ToolSession(socket, token, mode=REVISION) as tools:
             yield Hands(run, tools, platform, socket, token, sandboxes)
     finally:

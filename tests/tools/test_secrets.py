@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 import httpx2
 import pytest
 from hands import Hands
-from sqlalchemy import text
+from tests.fixtures.rows import everything_in
 
 from hypercode.domain.errors import SecretInDiff
 from hypercode.domain.role import AgentRole
@@ -162,21 +162,6 @@ async def test_nothing_that_the_platform_keeps_or_shows_holds_it(
     assert leaked(metrics) == set()
     said = capfd.readouterr()
     assert leaked(said.out + said.err) == set()
-
-
-async def everything_in(database: Database) -> str:
-    """Every row of every table, as text."""
-    async with database.transaction() as session:
-        tables = await session.execute(
-            text(
-                "SELECT table_schema, table_name FROM information_schema.tables WHERE table_type = 'BASE TABLE' "
-                "AND table_schema NOT IN ('pg_catalog', 'information_schema')"
-            )
-        )
-        rows: list[str] = []
-        for schema, name in tables.all():
-            rows += (await session.scalars(text(f'SELECT t::text FROM "{schema}"."{name}" t'))).all()
-    return "\n".join(rows).replace('""', '"').replace("\\\\", "\\")
 
 
 async def test_a_child_that_begins_with_its_parents_files_keeps_the_parents_secrets_out(
