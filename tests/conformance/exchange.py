@@ -62,7 +62,9 @@ def wrap_calls(server: Server[dict[str, Any]]) -> None:
         exchange = Exchange(context, dict(params.input_responses or {}), params.request_state)
         token = _CURRENT.set(exchange)
         try:
-            result = await platform.handler(context, params)
+            # What the suite's tools ask is theirs to read; the platform knows only its own states and answers.
+            own = params.model_copy(update={"request_state": None, "input_responses": None})
+            result = await platform.handler(context, own)
         finally:
             _CURRENT.reset(token)
         if exchange.refused is not None:

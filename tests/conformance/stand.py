@@ -18,7 +18,6 @@ from typing import Any
 
 from biscuit_auth import KeyPair
 from mcp.server.lowlevel import Server
-from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
 from mcp.types import SubscriptionsListenRequestParams
 from starlette.applications import Starlette
@@ -44,6 +43,7 @@ from hypercode.tools.app import CallRules, all_tools, create_app, create_dispatc
 from hypercode.tools.keys import PlatformKeys
 from hypercode.tools.mcp_app import MCP_PATH, Extension, create_mcp_app
 from hypercode.tools.registry import Registry
+from hypercode.tools.rounds import Rounds
 
 
 class Profile(Enum):
@@ -153,9 +153,6 @@ def _with_fixtures(database: Database, sandboxes: SandboxClient, keys: PlatformK
             "subscriptions/listen", SubscriptionsListenRequestParams, ListenHandler(bus)
         )
         wrap_calls(server)
-        server.middleware.append(
-            RequestStateBoundary(RequestStateSecurity.ephemeral(), default_audience=server.name)
-        )
 
     names = frozenset(tool.name for tool in fixtures)
     rule = Rule(id="conformance.fixtures", effect=Effect.ALLOW, tools=names)
@@ -164,8 +161,8 @@ def _with_fixtures(database: Database, sandboxes: SandboxClient, keys: PlatformK
     registry = Registry([*all_tools(database, keys), *fixtures])
     dispatcher = create_dispatcher(database, sandboxes, registry, rules, "conformance")
     return create_mcp_app(
-        dispatcher,
-        keys.grant_public_hex,
+        Rounds(dispatcher, database, rules.approvals),
+        keys,
         routes=[],
         host=host,
         limits=rules.limits,

@@ -11,8 +11,8 @@ from sqlalchemy import text
 from hypercode.domain.grant import Grant
 from hypercode.domain.role import AgentRole
 from hypercode.domain.tool_call import Touched
-from hypercode.runs.approvals import expire_approvals
-from hypercode.runs.questions import expire_questions
+from hypercode.events.approvals import expire_approvals
+from hypercode.events.questions import expire_questions
 from hypercode.settings import Settings
 from hypercode.store.approvals import AskedCall, get_approval, request_approval
 from hypercode.store.audit import AuditedCall

@@ -11,9 +11,9 @@ from tests.fixtures.rows import make_run
 
 from hypercode.domain.approval import Decision
 from hypercode.domain.tool_call import Touched
+from hypercode.events.approvals import decide_approval
 from hypercode.platform_api.client import PlatformClient
 from hypercode.policy.files import BUILT_IN
-from hypercode.runs.approvals import decide_approval
 from hypercode.runs.services import Services
 from hypercode.runs.waiting import Waiting
 from hypercode.settings import Settings

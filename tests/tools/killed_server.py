@@ -6,7 +6,8 @@ from typing import Any, cast
 
 import anyio
 
-from hypercode.mcp_protocol.schemas import Arguments, Closed
+from hypercode.domain.tool_call import Touched
+from hypercode.mcp_protocol.schemas import Arguments, Closed, WorkspacePath
 from hypercode.sandbox.base import Sandboxes
 from hypercode.store.database import Database, named
 from hypercode.store.journal import TOOLS
@@ -74,10 +75,26 @@ def marks(directory: Path) -> list[Tool[Any]]:
     ]
 
 
+class MarkAt(Mark):
+    path: WorkspacePath
+
+    def touched(self) -> Touched:
+        return Touched(paths=(self.path,))
+
+
+def asks(directory: Path) -> list[Tool[Any]]:
+    """A tool with an effect, which a person has to approve at some paths."""
+
+    async def write(_: ToolContext, args: MarkAt) -> ToolReply:
+        return await _write(directory / "marks", args)
+
+    return [Tool("fs_write", "w", MarkAt, Done, write, read_only=False)]
+
+
 async def main(url: str, public_hex: str, directory: Path, tools: str) -> None:
     database = Database(named(url, TOOLS))
     keys = PlatformKeys(platform="p", verifier="v", sandboxd="s", grant_public_hex=public_hex)
-    registry = Registry({"hanging": hanging, "marks": marks}[tools](directory))
+    registry = Registry({"hanging": hanging, "marks": marks, "asks": asks}[tools](directory))
     apps = create_app(database, cast(Sandboxes, None), keys, registry)
     await listen(apps, database, mcp=directory / "tools.sock", platform=directory / "platform.sock")
 

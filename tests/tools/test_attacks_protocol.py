@@ -248,8 +248,8 @@ async def test_a6_a_state_or_an_answer_that_nobody_asked_for_changes_nothing(
     call = {"name": "fs_write", "arguments": {"path": ".github/workflows/ci.yml"}}
     async with door.client(minting.token(run)) as http:
         answer = await door.post(http, door.message("tools/call", **call, **forged))
-    assert answer.status == 400 or answer.code == "PENDING_APPROVAL", answer.body
-    assert "allow" not in await audited(database, run.id)
+    assert answer.body["error"]["code"] == -32602, answer.body
+    assert await audited(database, run.id) == []
 
 
 @pytest.mark.parametrize(

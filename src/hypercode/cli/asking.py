@@ -16,9 +16,9 @@ from hypercode.domain.errors import Conflict, PermissionDenied
 from hypercode.domain.event import ApprovalRequested, Event, PlanItemChanged, QuestionAsked
 from hypercode.domain.question import MAX_ANSWER, Answer
 from hypercode.domain.tool_call import Touched
+from hypercode.events.approvals import decide_approval
 from hypercode.events.live import LiveEvents
-from hypercode.runs.approvals import decide_approval
-from hypercode.runs.questions import answer_question
+from hypercode.events.questions import answer_question
 from hypercode.settings import ApprovalSettings
 from hypercode.store.database import Database
 from hypercode.store.users import ensure_local_user, to_domain

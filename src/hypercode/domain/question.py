@@ -7,6 +7,8 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
 MAX_ANSWER = 8000
+BY_CLIENT = "the client that asked"
+"""Stands in ``answered_by`` for an answer that came with a run's grant alone: nobody knows whether a person gave it."""
 
 
 class QuestionState(StrEnum):

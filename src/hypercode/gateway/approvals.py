@@ -6,10 +6,10 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
 from hypercode.domain.approval import Approval, ApprovalState, Decision
+from hypercode.events.approvals import decide_approval, withdraw_approval
 from hypercode.gateway.cursors import cursor_of, read_cursor
 from hypercode.gateway.deps import AppParts, CurrentCaller, DbSession
 from hypercode.gateway.runs import visible_run
-from hypercode.runs.approvals import decide_approval, withdraw_approval
 from hypercode.store import approvals
 from hypercode.store.users import names_of
 

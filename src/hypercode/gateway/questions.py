@@ -6,10 +6,10 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
 from hypercode.domain.question import Answer, Question, QuestionState
+from hypercode.events.questions import answer_question
 from hypercode.gateway.cursors import cursor_of, read_cursor
 from hypercode.gateway.deps import CurrentCaller, DbSession
 from hypercode.gateway.runs import visible_run
-from hypercode.runs.questions import answer_question
 from hypercode.store import questions
 from hypercode.store.users import names_of
 

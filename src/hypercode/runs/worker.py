@@ -22,12 +22,12 @@ from hypercode.domain.attestation import Grade
 from hypercode.domain.model import model_catalogue
 from hypercode.domain.role import AgentRole
 from hypercode.domain.run import RunStatus
+from hypercode.events.approvals import expire_approvals
 from hypercode.events.live import SWEEP_S
+from hypercode.events.questions import expire_questions
 from hypercode.events.wake_ups import wake_ups
 from hypercode.platform_api.client import PlatformClient
 from hypercode.policy.files import load_policy
-from hypercode.runs.approvals import expire_approvals
-from hypercode.runs.questions import expire_questions
 from hypercode.runs.sealing import keep_sealing
 from hypercode.runs.services import Services
 from hypercode.runs.workflow import register

@@ -15,7 +15,7 @@ from hypercode.mcp_protocol.cursors import Cursors
 from hypercode.policy.files import BUILT_IN
 from hypercode.policy.rules import Policy
 from hypercode.sandbox.base import Sandboxes
-from hypercode.settings import Settings
+from hypercode.settings import ApprovalSettings, Settings
 from hypercode.store.database import Database
 from hypercode.telemetry.logging import scrub_with
 from hypercode.tools.changing import CHANGING_TOOLS
@@ -39,6 +39,7 @@ from hypercode.tools.questions import Questions
 from hypercode.tools.registry import Registry
 from hypercode.tools.repair import REPAIR_TOOLS
 from hypercode.tools.resources import RESOURCE_TOOLS
+from hypercode.tools.rounds import Rounds
 from hypercode.tools.secrets import Secrets
 from hypercode.tools.shell import SHELL_TOOLS
 from hypercode.tools.symbols import SYMBOL_TOOLS
@@ -57,11 +58,11 @@ class ToolsApps:
 
 @dataclass(frozen=True)
 class CallRules:
-    """What every call is held to: who may make it, how often, and how long a person's word on it is waited for."""
+    """What every call is held to: who may make it, how often, and what holds for a person's word on it."""
 
     policy: Policy = BUILT_IN
     limits: CallLimits = field(default_factory=CallLimits)
-    approval_life: timedelta = timedelta(hours=24)
+    approvals: ApprovalSettings = field(default_factory=ApprovalSettings)
 
 
 def create_app(
@@ -84,7 +85,13 @@ def create_app(
     )
     beside = [Route("/healthz", _healthz), Route("/metrics", _metrics)]
     return ToolsApps(
-        mcp=create_mcp_app(dispatcher, keys.grant_public_hex, routes=beside, host=host, limits=rules.limits),
+        mcp=create_mcp_app(
+            Rounds(dispatcher, database, rules.approvals),
+            keys,
+            routes=beside,
+            host=host,
+            limits=rules.limits,
+        ),
         platform=create_platform_app(
             PlatformWork(database, sandboxes, secrets), PreviewWork(database, sandboxes), keys, routes=beside
         ),
@@ -107,7 +114,7 @@ def create_dispatcher(
         Ledger(database, owner),
         sandboxes,
         keyed or Keyed(Secrets(database, ""), Cursors(token_hex())),
-        rules.approval_life,
+        timedelta(seconds=rules.approvals.expires_s),
     )
 
 

@@ -11,6 +11,7 @@ import anyio
 import structlog
 from mcp import types
 
+from hypercode.domain.approval import binding_of
 from hypercode.domain.errors import HyperCodeError, InvalidArgument, NotFound, PolicyDenied
 from hypercode.domain.grant import Grant
 from hypercode.domain.ids import new_id
@@ -42,12 +43,16 @@ _KEY = re.compile(r"[\x21-\x7e]{1,200}")
 
 @dataclass(frozen=True)
 class CallRequest:
-    """A call as it arrived. ``key`` names it, so that a repeated request does not run twice."""
+    """A call as it arrived. ``key`` names it, so that a repeated request does not run twice.
+
+    ``refusal`` is why it will not run whatever the policy says: a person was asked, and said nothing in time.
+    """
 
     tool: str
     arguments: dict[str, Any]
     key: str | None
     report: Report
+    refusal: HyperCodeError | None = None
 
 
 @dataclass(frozen=True)
@@ -100,6 +105,13 @@ class Dispatcher:
     def header_schema(self, name: str) -> dict[str, Any] | None:
         """The schema to check a call's ``Mcp-Param-*`` headers against, for the tools that declare some."""
         return self._registry.header_schema(name)
+
+    def asks_for(self, grant: Grant, request: CallRequest) -> str | None:
+        """What an approval of this call would be bound to, if a rule asks for one."""
+        judged = self._judge(grant, request, self._registry.get(request.tool))
+        if judged.asks is None or judged.arguments is None:
+            return None
+        return binding_of(request.tool, arguments_sha256(judged.arguments), self._policy_sha256)
 
     async def call(self, grant: Grant, request: CallRequest) -> CallResult:
         """Carry out a call; every failure is a result, only a cancellation is raised."""
@@ -163,6 +175,8 @@ class Dispatcher:
         verdict = decide(ToolCall(tool.name, arguments.touched()), grant, self._policy)
         if isinstance(verdict, Deny):
             return _Judgement(self._written(verdict), arguments, _denied(verdict))
+        if request.refusal is not None:
+            return _Judgement(self._written(verdict), arguments, request.refusal)
         return _Judgement(
             self._written(verdict), arguments, None, asks=verdict if isinstance(verdict, Ask) else None
         )

@@ -9,6 +9,7 @@ from mcp import types
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.server.transport_security import TransportSecuritySettings
+from mcp.types.version import MODERN_PROTOCOL_VERSIONS
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -23,9 +24,12 @@ from hypercode.mcp_protocol.schemas import IDEMPOTENCY_KEY
 from hypercode.policy.grants import verify
 from hypercode.telemetry.metrics import TOOL_REQUESTS_REFUSED
 from hypercode.tools.cancelling import GRANT, CancelMiddleware
-from hypercode.tools.dispatcher import CallRequest, Dispatcher
+from hypercode.tools.dispatcher import CallRequest
+from hypercode.tools.keys import PlatformKeys
 from hypercode.tools.limits import CallLimits
 from hypercode.tools.mcp_resources import ResourceMethods
+from hypercode.tools.request_state import PERSON, state_boundary
+from hypercode.tools.rounds import Answered, Round, Rounds
 
 MCP_PATH = "/mcp/"
 HOST = "tools"
@@ -122,8 +126,8 @@ class Extension:
 
 
 def create_mcp_app(
-    dispatcher: Dispatcher,
-    public_key_hex: str,
+    rounds: Rounds,
+    keys: PlatformKeys,
     *,
     routes: list[Route],
     host: str = HOST,
@@ -131,7 +135,8 @@ def create_mcp_app(
     extension: Extension | None = None,
 ) -> Starlette:
     """Build the app: MCP on ``/mcp/`` behind the grant check, and ``routes`` beside it."""
-    server = _server(dispatcher)
+    server = _server(rounds)
+    server.middleware.append(state_boundary(keys.platform, rounds.life_s, server.name))
     if extension is not None:
         extension.register(server)
     app = server.streamable_http_app(
@@ -144,7 +149,7 @@ def create_mcp_app(
         ),
         custom_starlette_routes=[*routes, Route(METADATA_PATH, _metadata(host))],
     )
-    app.user_middleware.append(Middleware(GrantMiddleware, public_key_hex, host))
+    app.user_middleware.append(Middleware(GrantMiddleware, keys.grant_public_hex, host))
     app.user_middleware.append(Middleware(CancelMiddleware, MAX_BODY))
     app.user_middleware.append(Middleware(TurnMiddleware, limits))
     return app
@@ -164,13 +169,15 @@ def _metadata(host: str) -> Callable[[Request], Awaitable[Response]]:
     return answer
 
 
-def _server(dispatcher: Dispatcher) -> McpServer:
+def _server(rounds: Rounds) -> McpServer:
+    dispatcher = rounds.dispatcher
+
     async def list_tools(context: Context, _: types.PaginatedRequestParams | None) -> types.ListToolsResult:
         return types.ListToolsResult(
             tools=dispatcher.visible(_granted(context)), ttl_ms=0, cache_scope="private"
         )
 
-    async def call_tool(context: Context, params: types.CallToolRequestParams) -> types.CallToolResult:
+    async def call_tool(context: Context, params: types.CallToolRequestParams) -> Answered:
         key = (context.meta or {}).get(IDEMPOTENCY_KEY)
         steps = 0
 
@@ -180,7 +187,7 @@ def _server(dispatcher: Dispatcher) -> McpServer:
             await context.session.report_progress(float(steps), message=message[:1000])
 
         request = CallRequest(params.name, params.arguments or {}, None if key is None else str(key), report)
-        return (await dispatcher.call(_granted(context), request)).to_mcp()
+        return await rounds.call(_granted(context), request, _round(context, params))
 
     resources = ResourceMethods(dispatcher, _granted)
     return Server(
@@ -193,6 +200,20 @@ def _server(dispatcher: Dispatcher) -> McpServer:
         on_call_tool=call_tool,
         # Without this, the server lists all tools before every call.
         get_tool_input_schema=dispatcher.header_schema,
+    )
+
+
+def _round(context: Context, params: types.CallToolRequestParams) -> Round:
+    """What this request says of its client; in the older revision nothing of it can be asked in the answer to a call."""
+    capabilities = context.session.client_capabilities
+    asking = capabilities.elicitation if capabilities is not None else None
+    # The capability without a mode means forms.
+    forms = asking is not None and (asking.form is not None or asking.url is None)
+    return Round(
+        has_forms=forms and context.protocol_version in MODERN_PROTOCOL_VERSIONS,
+        person_token=context.request.headers.get(PERSON) if context.request is not None else None,
+        state=params.request_state,
+        answers=params.input_responses or {},
     )
 
 

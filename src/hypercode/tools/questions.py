@@ -8,7 +8,7 @@ from pydantic import Field, StringConstraints
 
 from hypercode.domain.errors import NotFound
 from hypercode.domain.event import QuestionAsked
-from hypercode.domain.question import QuestionState
+from hypercode.domain.question import BY_CLIENT, QuestionState
 from hypercode.events import log
 from hypercode.mcp_protocol.caps import storable
 from hypercode.mcp_protocol.codes import PendingAnswer
@@ -71,8 +71,9 @@ class Questions:
             if new:
                 await log.append(session, run, f"question:{row.id}:asked", [_asked(row)])
         if row.state == QuestionState.ANSWERED.value and row.answer is not None:
+            who = "The client that asked" if row.answered_by == BY_CLIENT else "The person"
             return ToolReply(
-                Answered(question_id=row.id, answer=row.answer), f"The person answered:\n{row.answer}"
+                Answered(question_id=row.id, answer=row.answer), f"{who} answered:\n{row.answer}"
             )
         raise PendingAnswer(
             "a person has to answer this question first",

@@ -1,7 +1,5 @@
 """Runs the tools process."""
 
-from datetime import timedelta
-
 import structlog
 
 from hypercode.domain.address import authority
@@ -29,6 +27,6 @@ async def serve(settings: Settings, database: Database) -> None:
     sandboxes = SandboxClient(settings.address_of("sandboxd"), keys.sandboxd)
     mcp = settings.address_of("tools")
     registry = all_tools(database, keys, settings)
-    rules = CallRules(policy, approval_life=timedelta(seconds=settings.approvals.expires_s))
+    rules = CallRules(policy, approvals=settings.approvals)
     apps = create_app(database, sandboxes, keys, registry, rules=rules, host=authority(mcp, "tools"))
     await listen(apps, database, mcp=mcp, platform=settings.address_of("platform"))

@@ -30,7 +30,7 @@ async def decide_approval(
     row = await get_approval(session, user.organisation_id, approval_id)
     now = datetime.now(UTC)
     _check_open(row, now)
-    await _check_right(session, user, run, decision, settings)
+    await check_right(session, user, run, decision, settings)
     row.decided_by, row.decided_at, row.note = user.id, now, decision.note
     if decision.decision == "approve":
         row.state, row.scope = ApprovalState.APPROVED.value, decision.scope.value
@@ -78,9 +78,10 @@ def _check_open(row: ApprovalRow, now: datetime) -> None:
         )
 
 
-async def _check_right(
+async def check_right(
     session: AsyncSession, user: User, run: RunRow, decision: Decision, settings: ApprovalSettings
 ) -> None:
+    """Raise PermissionDenied for a decision that is not this person's to make."""
     if decision.decision == "deny":
         return
     if decision.scope is ApprovalScope.RULE:
