@@ -21,7 +21,8 @@ HEAD = """# Tools
 What agents can call, over MCP and in no other way. Made from the tools' own schemas by `make tools-reference`; do not
 edit this page. Arguments and results are closed: an unknown field, or a value of another type, is `INVALID_ARGUMENT`.
 Which role may call what is decided by the policy; a call that it does not allow is `POLICY_DENIED`, one that a person
-has to approve first `PENDING_APPROVAL`.
+has to approve first `PENDING_APPROVAL`. A client with forms is asked in the answer instead (`input_required`):
+[approve](../how-to/approve.md#in-an-mcp-client).
 
 A path is relative to the workspace. `..`, absolute paths elsewhere and links that lead out of the workspace are
 `PATH_OUTSIDE`. A list that was cut has `truncated` set; where there is a `next_cursor`, the same call with it as

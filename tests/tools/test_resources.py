@@ -1,17 +1,21 @@
 """Output that was too long for its result: links, the resource methods, and what audit says of them."""
 
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import anyio
 import httpx2
 import pytest
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
+from tests.tools.asked_client import asked
 
 from hypercode.domain.errors import NotFound
 from hypercode.mcp_protocol.uris import ProcLog, parse_uri
+from hypercode.sandbox.base import Sandboxes
 from hypercode.store.audit import read_audit
 from hypercode.store.database import Database
+from hypercode.tools.app import create_app
 from hypercode.tools.progress import last_line
 
 pytestmark = pytest.mark.anyio
@@ -120,3 +124,15 @@ def test_addresses_have_one_form() -> None:
     ):
         with pytest.raises(NotFound):
             parse_uri(wrong)
+
+
+@pytest.mark.parametrize("mode", ["2026-07-28", "legacy"])
+async def test_a_run_without_a_container_has_no_resources(
+    database: Database, keys: Any, sockets: Path, listening: Any, minting: Any, new_run: Any, mode: str
+) -> None:
+    socket, run = sockets / "tools.sock", await new_run()
+    async with (
+        listening(create_app(database, cast(Sandboxes, None), keys).mcp, socket),
+        asked(socket, minting.token(run), None, mode=mode) as client,
+    ):
+        assert (await client.list_resources()).resources == []

@@ -123,18 +123,24 @@ class ListedResources(Closed):
 
 
 async def resource_list(context: ToolContext, _: ResourceListArguments) -> ToolReply:
-    """List what there is to read."""
+    """List what there is to read; a run that has opened no container has nothing."""
+    if context.sandbox_id is None:
+        return _listed([])
     seen = await context.sandboxes.process_list(ProcessesOf(sandbox_id=context.sandbox))
     named = [(each.proc_id, f"output of {' '.join(each.argv)[:80]}", each.size) for each in seen.processes]
     named += [(each.proc_id, "full output of a command", each.size) for each in seen.logs]
-    result = ListedResources(
-        resources=[
+    return _listed(
+        [
             ListedResource(
                 uri=ProcLog(context.grant.run_id, proc_id).uri, name=name, mime_type=LOG_TYPE, size=size
             )
             for proc_id, name, size in named
         ]
     )
+
+
+def _listed(resources: list[ListedResource]) -> ToolReply:
+    result = ListedResources(resources=resources)
     lines = [f"{each.uri} ({each.size} bytes): {each.name}" for each in result.resources]
     return ToolReply(result, "\n".join(lines) or "There are no resources.")
 

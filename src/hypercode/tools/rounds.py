@@ -84,15 +84,16 @@ class Rounds:
         """Carry out a call, or have the client ask its person and call again."""
         if not said.has_forms:
             return (await self.dispatcher.call(grant, request)).to_mcp()
-        person = await self._person(grant, said.person_token)
         if said.state is None:
             result = await self.dispatcher.call(grant, request)
             waiting = _waiting(request.key or new_id("tool_call"), result)
-            return (
-                result.to_mcp() if waiting is None else await self._goes_on(grant, request, waiting, person)
-            )
-        waiting = Waiting.read(said.state)
-        answer = said.answers.get(waiting.kind)
+            if waiting is None:
+                return result.to_mcp()
+        else:
+            waiting = Waiting.read(said.state)
+        person = await self._person(grant, said.person_token)
+        # An answer counts with the state of its question only.
+        answer = None if said.state is None else said.answers.get(waiting.kind)
         if isinstance(answer, types.ElicitResult):
             if answer.action != "accept":
                 return failure(_pending(waiting)).to_mcp()
