@@ -53,6 +53,7 @@ class LlmSettings(BaseModel):
     default_model: str | None = None
     timeout_s: float = 300.0
     max_output_tokens: int = 8192
+    stream: bool = True
     input_price_per_million: float | None = None
     output_price_per_million: float | None = None
 

@@ -2,7 +2,7 @@ import anyio
 import pytest
 
 from hypercode.domain.errors import ModelFailed
-from hypercode.llm.base import ModelReply, ModelRequest
+from hypercode.llm.base import ModelReply, ModelRequest, OnText
 from hypercode.llm.retries import complete_patiently
 
 pytestmark = pytest.mark.anyio
@@ -16,7 +16,7 @@ class Moody:
     def __init__(self, *failures: ModelFailed) -> None:
         self.failures = list(failures)
 
-    async def complete(self, request: ModelRequest) -> ModelReply:
+    async def complete(self, request: ModelRequest, on_text: OnText | None = None) -> ModelReply:
         if self.failures:
             raise self.failures.pop(0)
         return ModelReply(text="at last", model=request.model)

@@ -42,6 +42,8 @@ async def serve(settings: Settings, database: Database) -> None:
         # Anyone on this machine could step round the limit on sign-ins with a made-up X-Forwarded-For.
         proxy_headers=False,
         ws_max_size=64 * 1024,
+        # A third of a megabyte a watcher, for messages that are short.
+        ws_per_message_deflate=False,
         timeout_graceful_shutdown=3,
     )
     await uvicorn.Server(config).serve(sockets=[listener, local])

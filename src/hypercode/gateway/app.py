@@ -37,7 +37,7 @@ from hypercode.gateway.run_gauges import RunGauges
 from hypercode.gateway.static_ui import StaticUi, ui_router
 from hypercode.settings import Settings
 from hypercode.store.artifacts import ArtifactStore
-from hypercode.store.channels import RUN_EVENTS
+from hypercode.store.channels import RUN_DELTAS, RUN_EVENTS
 from hypercode.store.database import Database
 from hypercode.telemetry.metrics import SIGN_INS, begin_at_zero
 
@@ -63,7 +63,7 @@ def create_app(
     settings: Settings, database: Database, *, ui: StaticUi | None = None, heartbeat_s: float = 15.0
 ) -> FastAPI:
     """Make the gateway on a migrated database; nothing connects before the app starts."""
-    live = LiveEvents(database, wake_ups(database, RUN_EVENTS))
+    live = LiveEvents(database, wake_ups(database, RUN_EVENTS), wake_ups(database, RUN_DELTAS))
     shared = counts(database.redis)
     previews = Previews(settings, database)
     parts = Parts(

@@ -4,9 +4,8 @@ Whether the caller may see the run is settled before a stream begins, and its tr
 a watcher holds no database connection.
 """
 
-import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, Union, cast
@@ -16,19 +15,23 @@ from fastapi import APIRouter, Header, Query, Request, WebSocket
 from pydantic import BaseModel, Field, RootModel, create_model
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import JSONResponse, Response, StreamingResponse
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
+from hypercode.domain.delta import Delta
 from hypercode.domain.errors import HyperCodeError
-from hypercode.domain.event import Event, RunFinished, typed_events
+from hypercode.domain.event import RunFinished, typed_events
 from hypercode.domain.run import RunStatus
 from hypercode.events import log
-from hypercode.events.live import FellBehind, LiveEvents
+from hypercode.events.line import Line
+from hypercode.events.live import LiveEvents
+from hypercode.events.place import FellBehind
 from hypercode.gateway.auth import Caller
 from hypercode.gateway.deps import AppParts, admit, parts_of
 from hypercode.gateway.errors import error_response
 from hypercode.gateway.runs import visible_run
 from hypercode.store.tables import RunHeadRow
 from hypercode.telemetry.metrics import (
+    STREAM_DELTAS,
     STREAM_EVENTS,
     STREAM_LAG_SECONDS,
     STREAM_RESETS,
@@ -40,6 +43,8 @@ router = APIRouter(prefix="/runs", tags=["runs"])
 
 SSE = "text/event-stream"
 MAX_SEQ = 2**62
+# Who has not read for so long is let go; a client that is only slow takes its time.
+STALLED_S = 60.0
 # no-transform: a proxy that compresses holds the whole stream back until its end.
 STREAM_HEADERS = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
 
@@ -62,8 +67,13 @@ class Signal:
 
     name: str
 
-    def as_json(self) -> str:
+    @property
+    def json(self) -> str:
         return f'{{"type":"{self.name}"}}'
+
+
+HEARTBEAT, RESET, END = Signal("heartbeat"), Signal("reset"), Signal("end")
+Batch = list[Line | Delta | Signal]
 
 
 @dataclass(frozen=True)
@@ -85,87 +95,92 @@ async def begin_watch(session: AsyncSession, caller: Caller, run_id: str, after:
     return Watch(run.id, min(after, last), ended)
 
 
-async def follow(live: LiveEvents, watch: Watch, heartbeat_s: float) -> AsyncGenerator[Event | Signal]:
-    """Yield the events, and heartbeats whenever none came for a while; ``end`` or ``reset`` is last."""
-    events = live.subscribe(watch.run_id, watch.after)
-    pending: asyncio.Task[Event | None] | None = None
-    over = watch.over
-    try:
-        while not over:
-            pending = pending or asyncio.ensure_future(_next(events))
-            await asyncio.wait({pending}, timeout=heartbeat_s)
-            if not pending.done():
-                yield Signal("heartbeat")
-                continue
-            event, pending = pending.result(), None
-            if event is not None:
-                yield event
-            over = event is None or event.type == RunFinished.type
-        yield Signal("end")
-    except FellBehind:
-        yield Signal("reset")
-    finally:
-        if pending is not None:
-            pending.cancel()
-            await asyncio.wait({pending})
-        await events.aclose()
-
-
-async def _next(events: AsyncGenerator[Event]) -> Event | None:
-    return await anext(events, None)
+async def follow(live: LiveEvents, watch: Watch, heartbeat_s: float) -> AsyncGenerator[Batch]:
+    """Yield what comes, and a heartbeat whenever nothing came for a while; ``end`` or ``reset`` is last."""
+    if watch.over:
+        yield [END]
+        return
+    async with live.place(watch.run_id, watch.after) as place:
+        while True:
+            try:
+                news: Batch = [*await place.take(heartbeat_s)]
+            except FellBehind:
+                yield [RESET]
+                return
+            for at, item in enumerate(news):
+                if isinstance(item, Line) and item.type == RunFinished.type:
+                    yield [*news[: at + 1], END]
+                    return
+            yield news or [HEARTBEAT]
 
 
 def show_streams() -> None:
     """Let both kinds of stream stand at 0 before the first watcher comes."""
-    for series in (STREAM_EVENTS, STREAM_LAG_SECONDS, STREAM_RESETS):
+    for series in (STREAM_EVENTS, STREAM_LAG_SECONDS, STREAM_RESETS, STREAM_DELTAS):
         begin_at_zero(series, ["sse", "websocket"])
     for kind in ("sse", "websocket"):
         STREAMS_OPEN.labels(kind)
 
 
 class EventStream(StreamingResponse):
-    """An SSE answer that lets go of its run as soon as the client is gone."""
+    """An SSE answer that lets go of its run as soon as the client is gone, or has read nothing for long."""
 
     media_type = SSE
 
-    def __init__(self, items: AsyncGenerator[Event | Signal]) -> None:
-        super().__init__(_as_sse(items), headers=STREAM_HEADERS)
-        self._items = items
+    def __init__(self, batches: AsyncGenerator[Batch]) -> None:
+        super().__init__(_as_sse(batches), headers=STREAM_HEADERS)
+        self._batches = batches
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def patiently(message: Message) -> None:
+            with anyio.fail_after(STALLED_S):
+                await send(message)
+
         try:
-            with STREAMS_OPEN.labels("sse").track_inprogress():
-                await super().__call__(scope, receive, send)
+            with STREAMS_OPEN.labels("sse").track_inprogress(), suppress(TimeoutError):
+                await super().__call__(scope, receive, patiently)
         finally:
-            await self._items.aclose()
+            await self._batches.aclose()
 
 
 class _Sent:
     """Counts what one stream sends."""
 
     def __init__(self, kind: str) -> None:
-        self._kind = kind
+        self._events = STREAM_EVENTS.labels(kind)
+        self._lag = STREAM_LAG_SECONDS.labels(kind)
+        self._deltas = STREAM_DELTAS.labels(kind)
+        self._resets = STREAM_RESETS.labels(kind)
         self._began = datetime.now(UTC)
 
-    def count(self, item: Event | Signal) -> None:
-        if isinstance(item, Event):
-            STREAM_EVENTS.labels(self._kind).inc()
-            # What was written before the watcher came is replayed: it is old, not late.
-            if item.at >= self._began:
-                lag = (datetime.now(UTC) - item.at).total_seconds()
-                STREAM_LAG_SECONDS.labels(self._kind).observe(max(0.0, lag))
-        elif item.name == "reset":
-            STREAM_RESETS.labels(self._kind).inc()
+    def count(self, batch: Batch) -> None:
+        now = datetime.now(UTC)
+        for item in batch:
+            if isinstance(item, Line):
+                self._events.inc()
+                # What was written before the watcher came is replayed: it is old, not late.
+                if item.at >= self._began:
+                    self._lag.observe(max(0.0, (now - item.at).total_seconds()))
+            elif isinstance(item, Delta):
+                self._deltas.inc()
+            elif item is RESET:
+                self._resets.inc()
 
 
-async def _as_sse(items: AsyncGenerator[Event | Signal]) -> AsyncGenerator[str]:
+async def _as_sse(batches: AsyncGenerator[Batch]) -> AsyncGenerator[str]:
     sent = _Sent("sse")
-    async for item in items:
-        if isinstance(item, Event):
-            yield f"id: {item.seq}\nevent: {item.type}\ndata: {item.model_dump_json()}\n\n"
-        else:
-            yield f"event: {item.name}\ndata: {item.as_json()}\n\n"
-        sent.count(item)
+    async for batch in batches:
+        yield "".join(map(_frame, batch))
+        sent.count(batch)
+
+
+def _frame(item: Line | Delta | Signal) -> str:
+    if isinstance(item, Line):
+        return f"id: {item.seq}\nevent: {item.type}\ndata: {item.json}\n\n"
+    if isinstance(item, Signal):
+        return f"event: {item.name}\ndata: {item.json}\n\n"
+    # Without an id: the cursor of whoever comes back stays at the last event.
+    return f"event: delta\ndata: {item.model_dump_json()}\n\n"
 
 
 @router.get(
@@ -206,7 +221,7 @@ async def _page(session: AsyncSession, watch: Watch, limit: int) -> JSONResponse
 async def watch_run(
     websocket: WebSocket, run_id: str, after: Annotated[int, Query(ge=0, le=MAX_SEQ)] = 0
 ) -> None:
-    """The same events as text messages; ``heartbeat``, ``reset`` and ``end`` as ``{"type": ...}``."""
+    """The same events as text messages; ``heartbeat``, ``reset``, ``end`` and ``delta`` as ``{"type": ...}``."""
     parts = parts_of(websocket)
     try:
         async with parts.database.transaction() as session:
@@ -219,19 +234,24 @@ async def watch_run(
         await _relay(websocket, follow(parts.live, watch, parts.heartbeat_s))
 
 
-async def _relay(websocket: WebSocket, items: AsyncGenerator[Event | Signal]) -> None:
+async def _relay(websocket: WebSocket, batches: AsyncGenerator[Batch]) -> None:
     async with anyio.create_task_group() as group:
         group.start_soon(_cancel_when_gone, websocket, group.cancel_scope)
-        await _send_all(websocket, items)
+        with suppress(TimeoutError):
+            await _send_all(websocket, batches)
         group.cancel_scope.cancel()
 
 
-async def _send_all(websocket: WebSocket, items: AsyncGenerator[Event | Signal]) -> None:
+async def _send_all(websocket: WebSocket, batches: AsyncGenerator[Batch]) -> None:
     sent = _Sent("websocket")
-    async with aclosing(items):
-        async for item in items:
-            await websocket.send_text(item.as_json() if isinstance(item, Signal) else item.model_dump_json())
-            sent.count(item)
+    async with aclosing(batches):
+        async for batch in batches:
+            for item in batch:
+                with anyio.fail_after(STALLED_S):
+                    await websocket.send_text(
+                        item.model_dump_json() if isinstance(item, Delta) else item.json
+                    )
+            sent.count(batch)
     await websocket.close()
 
 

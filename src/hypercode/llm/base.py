@@ -1,8 +1,12 @@
 """The words of a model call. No provider's types pass this door; ``providers.py`` alone knows theirs."""
 
+from collections.abc import Callable
 from typing import Any, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
+
+OnText = Callable[[str], None]
+"""Is told what a model says while it says it, piece by piece; together they are the reply's text."""
 
 
 class ToolSpec(BaseModel):
@@ -83,8 +87,8 @@ class ModelReply(BaseModel):
 class Model(Protocol):
     """Anything that answers a request; raises ModelFailed with a hint."""
 
-    async def complete(self, request: ModelRequest) -> ModelReply:
-        """Answer one request."""
+    async def complete(self, request: ModelRequest, on_text: OnText | None = None) -> ModelReply:
+        """Answer one request; with ``on_text`` the text is told as it comes, where the model can."""
         ...
 
     async def aclose(self) -> None:

@@ -6,7 +6,7 @@ It keeps no state: each request's history is read from its beginning, and the ne
 from typing import Any
 
 from hypercode.llm import repair_words as words
-from hypercode.llm.base import Message, ModelReply, ModelRequest, RequestedCall
+from hypercode.llm.base import Message, ModelReply, ModelRequest, OnText, RequestedCall
 from hypercode.llm.repair_results import Edit, Patch, SearchResult, TestResult, read_result
 
 BUDGET_S = 30
@@ -17,8 +17,8 @@ MAX_ROUNDS = 4
 class RepairModel:
     """Runs the tests, searches a fix, applies it, runs the tests again; says in plain words what it found."""
 
-    async def complete(self, request: ModelRequest) -> ModelReply:
-        """Answer from the history alone."""
+    async def complete(self, request: ModelRequest, on_text: OnText | None = None) -> ModelReply:
+        """Answer from the history alone; at once, so that there is nothing to tell on the way."""
         repair = _Repair({tool.name for tool in request.tools})
         for calls in _turns(request.messages):
             repair.observe(calls)

@@ -8,20 +8,18 @@ sends them as they are; connection, retries, errors and answers stay the library
 from functools import cached_property
 from typing import Any
 
-from openai import AsyncOpenAI, NotGiven, Omit
+from openai import AsyncOpenAI, AsyncStream, NotGiven, Omit
 from openai.resources.chat import AsyncChat
 from openai.resources.chat.completions import AsyncCompletions
-from openai.types.chat import ChatCompletion
+from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 
 class PlainCompletions(AsyncCompletions):
     """Chat Completions whose request body is sent as it was given."""
 
     async def create(self, **given: Any) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """Ask for one whole completion; streams take the library's own way."""
-        if given.get("stream"):
-            return await super().create(**given)  # pyright: ignore[reportUnknownVariableType]
-        options: dict[str, Any] = {"security": {"bearer_auth": True}}
+        """Ask for one completion, whole or as a stream."""
+        options: Any = {"security": {"bearer_auth": True}}
         options |= {
             name: value
             for name, option in (
@@ -33,11 +31,20 @@ class PlainCompletions(AsyncCompletions):
         }
         given.pop("extra_query", None)
         body = {name: value for name, value in given.items() if not isinstance(value, Omit | NotGiven)}
+        if not body.get("stream"):
+            return await self._client.post(
+                "/chat/completions",
+                body=body,
+                cast_to=ChatCompletion,
+                options=options,
+            )
         return await self._client.post(
             "/chat/completions",
             body=body,
-            cast_to=ChatCompletion,
-            options=options,  # pyright: ignore[reportArgumentType]
+            cast_to=ChatCompletionChunk,
+            options=options,
+            stream=True,
+            stream_cls=AsyncStream[ChatCompletionChunk],
         )
 
 

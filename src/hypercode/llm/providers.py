@@ -7,15 +7,18 @@ from typing import Any
 import httpx2
 from pydantic import ValidationError
 from pydantic_ai import exceptions as wire_errors
-from pydantic_ai.direct import model_request
+from pydantic_ai.direct import model_request, model_request_stream
 from pydantic_ai.messages import (
     ModelMessage,
     ModelMessagesTypeAdapter,
     ModelRequestPart,
     ModelResponse,
     ModelResponsePart,
+    PartDeltaEvent,
+    PartStartEvent,
     SystemPromptPart,
     TextPart,
+    TextPartDelta,
     ThinkingPart,
     ToolCallPart,
     ToolReturnPart,
@@ -28,7 +31,7 @@ from pydantic_ai.settings import ModelSettings
 from pydantic_ai.tools import ToolDefinition
 
 from hypercode.domain.errors import InvalidArgument, ModelFailed
-from hypercode.llm.base import Message, ModelReply, ModelRequest, RequestedCall, ToolSpec
+from hypercode.llm.base import Message, ModelReply, ModelRequest, OnText, RequestedCall, ToolSpec
 from hypercode.llm.cost import cost_usd
 from hypercode.llm.failures import Endpoint
 from hypercode.settings import LlmSettings
@@ -134,14 +137,10 @@ class ProviderModel:
         self._settings = settings
         self._options = _options(endpoint.provider, settings)
 
-    async def complete(self, request: ModelRequest) -> ModelReply:
-        """Ask the provider; raises ModelFailed."""
-        parameters = ModelRequestParameters(function_tools=[_tool(tool) for tool in request.tools])
-        messages = to_wire(request.messages)
+    async def complete(self, request: ModelRequest, on_text: OnText | None = None) -> ModelReply:
+        """Ask the provider, for a stream where somebody listens; raises ModelFailed."""
         try:
-            response = await model_request(
-                self._wire, messages, model_settings=self._options, model_request_parameters=parameters
-            )
+            response = await self._response(request, on_text)
         except wire_errors.ModelRequestTimeout as error:
             raise self._endpoint.too_slow(self._settings.timeout_s) from error
         except wire_errors.ModelAPIError as error:
@@ -151,6 +150,26 @@ class ProviderModel:
         except UNUSABLE as error:
             raise self._endpoint.unusable(str(error)) from error
         return self._reply(response)
+
+    async def _response(self, request: ModelRequest, on_text: OnText | None) -> ModelResponse:
+        messages = to_wire(request.messages)
+        parameters = ModelRequestParameters(function_tools=[_tool(tool) for tool in request.tools])
+        if on_text is None:
+            return await model_request(
+                self._wire, messages, model_settings=self._options, model_request_parameters=parameters
+            )
+        async with model_request_stream(
+            self._wire, messages, model_settings=self._options, model_request_parameters=parameters
+        ) as stream:
+            parts = 0
+            async for event in stream:
+                if isinstance(event, PartStartEvent) and isinstance(event.part, TextPart):
+                    # As the parts are joined in the reply.
+                    on_text("\n" * (parts > 0) + event.part.content)
+                    parts += 1
+                elif isinstance(event, PartDeltaEvent) and isinstance(event.delta, TextPartDelta):
+                    on_text(event.delta.content_delta)
+            return stream.get()
 
     async def aclose(self) -> None:
         """Close the connections to the provider."""

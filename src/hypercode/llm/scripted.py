@@ -5,6 +5,7 @@ docs/reference/scripted-models.md.
 """
 
 import asyncio
+import re
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,7 +13,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from hypercode.domain.errors import InvalidArgument
-from hypercode.llm.base import ModelReply, ModelRequest, RequestedCall
+from hypercode.llm.base import ModelReply, ModelRequest, OnText, RequestedCall
 
 BEYOND = "Done."
 HINT = "docs/reference/scripted-models.md describes the format"
@@ -91,13 +92,12 @@ class ScriptedModel:
     def __init__(self, script: Script) -> None:
         self._script = script
 
-    async def complete(self, request: ModelRequest) -> ModelReply:
-        """Answer with the turn of the script that the request stands at."""
+    async def complete(self, request: ModelRequest, on_text: OnText | None = None) -> ModelReply:
+        """Answer with the turn of the script that the request stands at; what it says is spread over its delay."""
         turns = self._script.turns_for(request)
         beyond = request.turn > len(turns)
         turn = ScriptedTurn(say=BEYOND) if beyond else turns[request.turn - 1]
-        if turn.delay_s:
-            await asyncio.sleep(turn.delay_s)
+        await _say(turn, on_text)
         calls = [
             RequestedCall(id=f"call_{request.turn}_{index}", tool=call.tool, arguments=call.arguments)
             for index, call in enumerate(turn.calls)
@@ -113,6 +113,17 @@ class ScriptedModel:
 
     async def aclose(self) -> None:
         """Nothing is held."""
+
+
+async def _say(turn: ScriptedTurn, on_text: OnText | None) -> None:
+    """Take the turn's time, word by word."""
+    words = re.findall(r"\s*\S+\s*$|\s*\S+", turn.say) if on_text and turn.delay_s else []
+    for word in words:
+        await asyncio.sleep(turn.delay_s / len(words))
+        if on_text:
+            on_text(word)
+    if not words and turn.delay_s:
+        await asyncio.sleep(turn.delay_s)
 
 
 def load_script(path: Path) -> Script:

@@ -55,6 +55,9 @@ class PlatformClient:
     async def diff_apply(self, request: api.DiffApply) -> None:
         await self._post("diff_apply", request)
 
+    async def text_redact(self, request: api.TextRedact) -> api.TextRedacted:
+        return await self._ask("text_redact", request, api.TextRedacted)
+
     async def check_run(self, request: api.CheckRun) -> api.CheckRan:
         return await self._ask("check_run", request, api.CheckRan)
 

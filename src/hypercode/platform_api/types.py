@@ -122,6 +122,21 @@ class DiffApply(PlatformRequest):
     diff: str
 
 
+class TextRedact(PlatformRequest):
+    """Take the values of the run's secrets out of a text; one that ``grows`` also loses an end that may become one."""
+
+    text: str
+    grows: bool
+
+
+class TextRedacted(BaseModel):
+    """What may be shown."""
+
+    model_config = ConfigDict(frozen=True)
+
+    text: str
+
+
 class CheckRun(PlatformRequest):
     """Run one check in a fresh container; see ``sandbox.base.CheckRequest``."""
 

@@ -45,10 +45,12 @@ from hypercode.runs.hands import Hands
 from hypercode.runs.preparation import RunFacts
 from hypercode.runs.reports import report_of
 from hypercode.runs.services import Services
+from hypercode.runs.speech import Speech, speaking, without_secrets
 from hypercode.runs.waiting import Waiting
 from hypercode.store.approvals import CALL
 from hypercode.store.artifacts import artifacts_of
 from hypercode.store.runs import children_of, get_run
+from hypercode.store.secrets import was_given_secrets
 from hypercode.store.tables import JournalRow, RunRow
 from hypercode.telemetry.metrics import (
     COST_USD,
@@ -96,6 +98,7 @@ class Intents:
             if known is not None:
                 return known
             reached = await overrun(session, facts.task_id, facts.budget)
+            given_secrets = await was_given_secrets(session, facts.run_id)
         if reached is not None:
             raise BudgetExceeded(reached, hint="Raise the task's budget and start it again.")
         started = time.monotonic()
@@ -112,17 +115,28 @@ class Intents:
             span("model call", SpanKind.CLIENT, model=facts.model),
             timed(MODEL_CALL_SECONDS, self._provider),
         ):
-            reply = await complete_patiently(self._model, request, on_wait=self._on_wait(key))
+            async with speaking(
+                self._services, facts.run_id, intent.turn, given_secrets=given_secrets
+            ) as speech:
+                reply = await complete_patiently(
+                    self._model,
+                    request,
+                    on_wait=self._on_wait(key, speech),
+                    on_text=speech.hear if self._services.settings.llm.stream else None,
+                )
+        if given_secrets:
+            reply = await without_secrets(self._services, facts.run_id, reply)
         await self._keep_reply(key, intent.turn, reply, (time.monotonic() - started) * 1000)
         return reply.model_dump(mode="json")
 
-    def _on_wait(self, key: str):
+    def _on_wait(self, key: str, speech: Speech):
         waits = 0
 
         async def on_wait(seconds: float, failure: ModelFailed) -> None:
             nonlocal waits
             waits += 1
             MODEL_WAITS.labels(self._provider).inc()
+            await speech.again()
             await self._services.record(
                 self._facts.run_id,
                 f"{key}:wait:{waits}",

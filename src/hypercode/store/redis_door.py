@@ -84,17 +84,29 @@ class RedisDoor:
     def _resting(self) -> bool:
         return time.monotonic() < self._resting_until
 
+    @property
+    def away(self) -> bool:
+        """Redis did not answer the last time; nobody is woken through it."""
+        return self._away
+
     async def answers(self) -> bool:
         """Ask now, also while resting: for whoever wants to know how Redis is."""
         self._resting_until = 0.0
         return await self.call(lambda redis: redis.ping(), otherwise=False) is not False
 
     async def publish(self, wake_ups: Collection[tuple[str, str]]) -> None:
-        """Say on each channel that an id is worth a look; may be lost."""
+        """Say something on each channel, in order; may be lost."""
 
         async def send(redis: Any) -> None:
-            for channel, id_ in wake_ups:
-                await redis.publish(redis_channel(channel), id_)
+            if len(wake_ups) == 1:
+                ((channel, said),) = wake_ups
+                await redis.publish(redis_channel(channel), said)
+                return
+            # One trip for all of them.
+            async with redis.pipeline(transaction=False) as pipeline:
+                for channel, said in wake_ups:
+                    pipeline.publish(redis_channel(channel), said)
+                await pipeline.execute()
 
         await self.call(send, otherwise=None)
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from sqlalchemy import select, update
+from sqlalchemy import Select, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -104,10 +104,18 @@ def _use(run: RunRow, row: SecretRow) -> SecretUseRow:
 
 async def known_to(session: AsyncSession, run_id: str) -> list[SecretUseRow]:
     """Return what a run was given, and the runs above it, whose work trees it began with."""
+    return list(await session.scalars(_known_to(run_id)))
+
+
+async def was_given_secrets(session: AsyncSession, run_id: str) -> bool:
+    """Return whether a run, or one above it, was ever given a secret."""
+    return bool(await session.scalar(select(_known_to(run_id).exists())))
+
+
+def _known_to(run_id: str) -> Select[SecretUseRow]:
     line = select(RunRow.id, RunRow.parent_run_id).where(RunRow.id == run_id).cte("line", recursive=True)
     line = line.union(select(RunRow.id, RunRow.parent_run_id).join(line, RunRow.id == line.c.parent_run_id))
-    rows = await session.scalars(select(SecretUseRow).where(SecretUseRow.run_id.in_(select(line.c.id))))
-    return list(rows)
+    return select(SecretUseRow).where(SecretUseRow.run_id.in_(select(line.c.id)))
 
 
 async def forget_values(session: AsyncSession, run_id: str) -> None:

@@ -25,6 +25,7 @@ HTTP_REQUEST_SECONDS = Histogram(
 SIGN_INS = Counter("hypercode_sign_ins", "Sign-ins by outcome.", ["outcome"])
 STREAMS_OPEN = Gauge("hypercode_streams_open", "Event streams open in the gateway.", ["kind"])
 STREAM_EVENTS = Counter("hypercode_stream_events", "Events sent to watchers, replayed ones too.", ["kind"])
+STREAM_DELTAS = Counter("hypercode_stream_deltas", "Pieces of models' text sent to watchers.", ["kind"])
 STREAM_LAG_SECONDS = Histogram(
     "hypercode_stream_lag_seconds", "From an event's row to its bytes being sent.", ["kind"], buckets=QUICK
 )

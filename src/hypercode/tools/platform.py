@@ -61,6 +61,7 @@ def create_platform_app(
             verb("checks_detect", api.ChecksDetect, work.checks_detect),
             verb("diff_export", api.DiffExport, work.diff_export),
             verb("diff_apply", api.DiffApply, work.diff_apply),
+            verb("text_redact", api.TextRedact, work.text_redact),
             Route("/platform/environment_build", _streamed(work, worker), methods=["POST"]),
             Route(
                 "/platform/check_run",

@@ -92,6 +92,13 @@ class PlatformWork:
         await self._run_of(request.run_id, request.workspace_id)
         await self._sandboxes.apply_diff(request.workspace_id, request.diff)
 
+    async def text_redact(self, request: api.TextRedact) -> api.TextRedacted:
+        """Take the values that the run was given out of a text."""
+        await self._secrets.prepare(request.run_id)
+        redactor = self._secrets.redactor(request.run_id)
+        text = redactor.growing(request.text) if request.grows else redactor.text(request.text)
+        return api.TextRedacted(text=text)
+
     async def check_run(self, request: api.CheckRun) -> api.CheckRan:
         """Run one check in a fresh container that no agent ever touched."""
         await self._run_of(request.run_id, request.workspace_id)

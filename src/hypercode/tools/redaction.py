@@ -59,6 +59,25 @@ class Redactor:
             text = self._replaced(text, self._found_broken(text))
         return text
 
+    def growing(self, text: str) -> str:
+        """The same for a text that more will be added to: its end is held back where it may be the beginning of a value."""
+        if self._search is None:
+            return text
+        return self.text(text[: len(text) - self._begun(text)])
+
+    def _begun(self, text: str) -> int:
+        """How many characters at the end are the beginning of a form, with line breaks in it or without."""
+        longest = max(len(form) for form, _ in self._forms)
+        # A value that is shown in short lines has a break and some spaces for every few characters.
+        end = text[-4 * longest :]
+        joined, places = _without_breaks(end)
+        begun = 0
+        for form, _ in self._forms:
+            begun = max(begun, _beginning_at_end(end, form))
+            if length := _beginning_at_end(joined, form):
+                begun = max(begun, len(end) - places[len(joined) - length])
+        return begun
+
     def json(self, value: Any) -> Any:
         """Return a JSON value with all its texts redacted, names of fields too."""
         if self._search is None:
@@ -123,6 +142,27 @@ class Redactor:
             parts += [text[position:start], f"[secret {name}]"]
             position = end
         return "".join([*parts, text[position:]])
+
+
+def _without_breaks(text: str) -> tuple[str, list[int]]:
+    """The text joined over its line breaks, and where each of its characters stood."""
+    places, position = list[int](), 0
+    for gap in _BREAKS.finditer(text):
+        places += range(position, gap.start())
+        position = gap.end()
+    places += range(position, len(text))
+    return "".join(text[place] for place in places), places
+
+
+def _beginning_at_end(text: str, form: str) -> int:
+    """How many characters of a form's beginning the text ends with, be it one."""
+    first = len(text) - min(len(form) - 1, len(text))
+    at = text.find(form[0], first)
+    while at >= 0:
+        if form.startswith(text[at:]):
+            return len(text) - at
+        at = text.find(form[0], at + 1)
+    return 0
 
 
 def _overlap_at_end(text: str, form: str) -> int:
