@@ -10,27 +10,17 @@ from typing import Annotated, Any, Literal
 import typer
 from pydantic import ValidationError
 
+from hypercode.cli.exit_codes import EXIT_BY_CODE, INTERRUPTED, PLATFORM, exit_code
 from hypercode.cli.show import Show, shows
 from hypercode.cli.supervisor import attached
 from hypercode.domain.attestation import Grade
 from hypercode.domain.budget import Budget
 from hypercode.domain.errors import HyperCodeError, InvalidArgument
-from hypercode.domain.event import RunFinished
 from hypercode.domain.task import NewTask
 from hypercode.settings import Settings
 from hypercode.telemetry.logging import configure_logging
 
 ApproveOption = Literal["ask", "never", "wait"]
-VERIFIED, BELOW_GRADE, USAGE, REFUSED, BUDGET, PLATFORM, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
-EXIT_BY_CODE = {
-    "INVALID_ARGUMENT": USAGE,
-    "INVALID_POLICY": USAGE,
-    "NOT_FOUND": USAGE,
-    "POLICY_DENIED": REFUSED,
-    "PERMISSION_DENIED": REFUSED,
-    "BUDGET_EXCEEDED": BUDGET,
-    "CANCELLED": INTERRUPTED,
-}
 
 
 def run(  # noqa: PLR0913 - the options of a command
@@ -133,7 +123,7 @@ async def _work(
     try:
         async with attached(settings, show.say) as platform:
             submission = (await loading).Submission(settings, repo, show, interrupted, approve)
-            return _exit_code(await submission.follow(platform, request, patch_out))
+            return exit_code(await submission.follow(platform, request, patch_out))
     except asyncio.CancelledError:
         if interrupted.is_set():
             return INTERRUPTED
@@ -144,17 +134,6 @@ def _interrupt(main: asyncio.Task[Any] | None, interrupted: asyncio.Event) -> No
     interrupted.set()
     if main is not None:
         main.cancel()
-
-
-def _exit_code(payload: RunFinished) -> int:
-    if payload.error_code is not None and payload.error_code in EXIT_BY_CODE:
-        # Bad input that shows only in the container (an empty repository) is bad input still.
-        return EXIT_BY_CODE[payload.error_code]
-    if payload.verified:
-        return VERIFIED
-    if payload.attestation is None:
-        return PLATFORM
-    return BELOW_GRADE
 
 
 if sys.platform == "win32":  # pragma: no cover - signal handlers of asyncio are for POSIX

@@ -1,10 +1,10 @@
 """One task handed in from the terminal: accepted, followed to its last event, its results shown."""
 
 import asyncio
-import json
 from pathlib import Path
 
 from hypercode.cli.asking import Approve, Asking
+from hypercode.cli.ending import show_ending
 from hypercode.cli.show import Show
 from hypercode.cli.supervisor import State
 from hypercode.domain.event import Event, RunFinished
@@ -14,7 +14,7 @@ from hypercode.events.live import LiveEvents
 from hypercode.events.wake_ups import wake_ups
 from hypercode.gateway.acceptance import accept_task, read_grant_key
 from hypercode.settings import Settings
-from hypercode.store.artifacts import ArtifactStore, get_artifact
+from hypercode.store.artifacts import ArtifactStore
 from hypercode.store.channels import RUN_EVENTS
 from hypercode.store.database import Database, open_database
 from hypercode.store.projects import ensure_project
@@ -78,18 +78,8 @@ class Submission:
                     await request_cancel(session, run_id)
 
     async def _conclude(self, database: Database, finished: Event, patch_out: Path | None) -> RunFinished:
-        payload = RunFinished.model_validate(finished.payload)
         artifacts = ArtifactStore(self._settings.artifacts_dir)
-        async with database.transaction() as session:
-            diff = artifacts.read(await get_artifact(session, payload.diff)) if payload.diff else b""
-            attestation = (
-                artifacts.read(await get_artifact(session, payload.attestation))
-                if payload.attestation
-                else b""
-            )
+        payload, diff = await show_ending(database, artifacts, self._show, finished)
         if patch_out is not None:
             patch_out.write_bytes(diff)
-        self._show.finished(
-            finished, payload, diff.decode(errors="replace"), json.loads(attestation) if attestation else None
-        )
         return payload

@@ -6,6 +6,7 @@ from hypercode.cli.lazy import LazyCommands
 
 VERBS = {
     "cancel": "Stop a run and all its children; what it has changed so far is kept as its diff.",
+    "watch": "Show a run from its first event, or from the one after --after, and follow it to its end.",
 }
 
 
