@@ -95,7 +95,7 @@ class LiveEvents:
         tail.begin((await self._heads([tail.run_id])).get(tail.run_id, 0))
         while True:
             tail.woken.clear()
-            if page := await self._page(tail.run_id, tail.end):
+            if page := await self._page(tail.run_id, tail.end, PAGE):
                 tail.publish(page)
             if len(page) < PAGE:
                 await tail.woken.wait()
@@ -129,11 +129,11 @@ class LiveEvents:
                 if tail is not None and head > tail.end:
                     tail.woken.set()
 
-    async def _page(self, run_id: str, after: int) -> list[Line]:
+    async def _page(self, run_id: str, after: int, most: int) -> list[Line]:
         while True:
             try:
                 async with self._database.single_statements() as connection:
-                    return await read_lines(connection, run_id, after, PAGE)
+                    return await read_lines(connection, run_id, after, most)
             except DATABASE_AWAY as error:
                 await self._rest(error)
 

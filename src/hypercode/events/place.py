@@ -7,7 +7,9 @@ from hypercode.domain.delta import Delta
 from hypercode.events.line import Line
 from hypercode.events.tail import Tail
 
-Read = Callable[[int], Awaitable[list[Line]]]
+AT_ONCE = 100
+"""Events that a watcher is handed at a time, and so what one holds that does not read on."""
+Read = Callable[[int, int], Awaitable[list[Line]]]
 
 
 class FellBehind(Exception):
@@ -53,10 +55,10 @@ class Place:
         start = self._tail.start
         if start is not None and self.cursor >= start:
             self._follows = True
-            return self._tail.since(self.cursor)
+            return self._tail.since(self.cursor, AT_ONCE)
         if self._follows:
             raise FellBehind(self._tail.run_id)
-        return await self._read(self.cursor)
+        return await self._read(self.cursor, AT_ONCE)
 
     def _deltas(self) -> list[Delta]:
         """What was said since the last time, as one piece: a slow watcher gets fewer and longer ones."""

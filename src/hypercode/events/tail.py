@@ -90,9 +90,10 @@ class Tail:
             del self._kept[:count]
         self.start = self.end - len(self._kept)
 
-    def since(self, seq: int) -> list[Line]:
-        """The kept events after a seq that is not before ``start``."""
-        return self._kept[seq - self.end :] if seq < self.end else []
+    def since(self, seq: int, most: int) -> list[Line]:
+        """The kept events after a seq that is not before ``start``, the oldest first."""
+        first = len(self._kept) - (self.end - seq)
+        return self._kept[first : first + most] if seq < self.end else []
 
     def hear(self, deltas: Iterable[Delta]) -> None:
         """Take what the model says."""

@@ -4,7 +4,7 @@ Whether the caller may see the run is settled before a stream begins, and its tr
 a watcher holds no database connection.
 """
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -45,6 +45,7 @@ SSE = "text/event-stream"
 MAX_SEQ = 2**62
 # Who has not read for so long is let go; a client that is only slow takes its time.
 STALLED_S = 60.0
+PART = 64 * 1024
 # no-transform: a proxy that compresses holds the whole stream back until its end.
 STREAM_HEADERS = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
 
@@ -170,8 +171,23 @@ class _Sent:
 async def _as_sse(batches: AsyncGenerator[Batch]) -> AsyncGenerator[str]:
     sent = _Sent("sse")
     async for batch in batches:
-        yield "".join(map(_frame, batch))
+        for part in _parts(list(map(_frame, batch))):
+            yield part
         sent.count(batch)
+
+
+def _parts(frames: list[str]) -> Iterator[str]:
+    """Joined, but no more at once than a connection may well hold for a client that does not read."""
+    part: list[str] = []
+    size = 0
+    for frame in frames:
+        part.append(frame)
+        size += len(frame)
+        if size > PART:
+            yield "".join(part)
+            part, size = [], 0
+    if part:
+        yield "".join(part)
 
 
 def _frame(item: Line | Delta | Signal) -> str:
