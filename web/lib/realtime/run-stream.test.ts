@@ -105,6 +105,24 @@ describe("RunStream", () => {
     stream.stop();
   });
 
+  it("shows what is being said until its turn is whole", async () => {
+    const deliver: ((messages: SseMessage[]) => void)[] = [];
+    const open: Turn = (_after, take) => {
+      deliver.push(take);
+      return new Promise(() => undefined);
+    };
+    const said = (at: number, text: string): SseMessage => ({ id: "", event: "delta", data: JSON.stringify({ type: "delta", turn: 1, attempt: "a", at, text }) });
+    const turn = { ...event(2), type: "turn.completed", payload: { turn: 1 } };
+    const stream = new RunStream("run_1", [], collect, world([open], []));
+    stream.start();
+    await vi.advanceTimersByTimeAsync(0);
+    deliver[0]?.([message(1), said(0, "I th"), said(4, "ink")]);
+    expect(stream.getSnapshot()).toMatchObject({ state: [1], lastSeq: 1, said: { turn: 1, text: "I think" } });
+    deliver[0]?.([{ id: "2", event: "turn.completed", data: JSON.stringify(turn) }]);
+    expect(stream.getSnapshot()).toMatchObject({ state: [1, 2], said: null });
+    stream.stop();
+  });
+
   it("does not ask again when the server refuses", async () => {
     const asked: number[] = [];
     const refuse: Turn = () => Promise.reject(new ApiError(404, "NOT_FOUND", "There is no such run.", "", "req_1"));

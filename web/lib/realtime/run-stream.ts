@@ -4,6 +4,7 @@ import type { RunEvent } from "../api/events";
 import type { EventPage } from "../api/types";
 import { backoffMs } from "./backoff";
 import { append, emptyLog, hasGap, type EventLog } from "./event-log";
+import { hear, isSaid, type Delta, type Said } from "./said";
 import type { SseMessage } from "./sse";
 
 export type Connection = "connecting" | "live" | "lost" | "ended" | "refused";
@@ -11,6 +12,8 @@ export type Connection = "connecting" | "live" | "lost" | "ended" | "refused";
 export interface StreamSnapshot<S> {
   state: S;
   lastSeq: number;
+  /** What the model is saying right now; null when it says nothing. */
+  said: Said | null;
   connection: Connection;
   /** When the connection was lost, in milliseconds; null while it stands. */
   lostAt: number | null;
@@ -51,7 +54,7 @@ export class RunStream<S> {
     private readonly fold: Fold<S>,
     private readonly world: StreamWorld,
   ) {
-    this.snapshot = { state: initial, lastSeq: 0, connection: "connecting", lostAt: null, error: null };
+    this.snapshot = { state: initial, lastSeq: 0, said: null, connection: "connecting", lostAt: null, error: null };
     this.draft = this.snapshot;
   }
 
@@ -103,7 +106,7 @@ export class RunStream<S> {
         }
       }
       if (this.draft.connection === "ended" || signal.aborted) return;
-      this.change({ connection: "lost", lostAt: this.draft.lostAt ?? this.world.now() });
+      this.change({ said: null, connection: "lost", lostAt: this.draft.lostAt ?? this.world.now() });
       await this.pause(backoffMs(Math.max(attempt, 0), this.world.random));
     }
   }
@@ -115,6 +118,7 @@ export class RunStream<S> {
       // After a reset the server closes; the next connection goes on from the last seq.
       if (message.event === "heartbeat" || message.event === "reset") continue;
       if (message.event === "end") ended = true;
+      else if (message.event === "delta") this.hear(events.splice(0), JSON.parse(message.data) as Delta);
       else events.push(JSON.parse(message.data) as RunEvent);
     }
     this.add(events);
@@ -122,12 +126,17 @@ export class RunStream<S> {
     if (hasGap(this.log)) void this.fillGap(signal);
   }
 
+  private hear(events: RunEvent[], delta: Delta): void {
+    this.add(events);
+    this.change({ said: hear(this.draft.said, delta) });
+  }
+
   private add(events: RunEvent[]): void {
     const before = this.log;
     this.log = append(before, events);
     if (this.log.lastSeq === before.lastSeq) return;
     this.unfolded.push(...this.log.events.slice(before.events.length));
-    this.change({ lastSeq: this.log.lastSeq });
+    this.change({ lastSeq: this.log.lastSeq, ...(isSaid(events) ? { said: null } : {}) });
   }
 
   /** A long history comes much faster in pages than as a stream. */

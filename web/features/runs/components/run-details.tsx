@@ -1,11 +1,12 @@
 "use client";
 
 import { useQueryClient } from "@tanstack/react-query";
-import { useEffect, useState } from "react";
+import { useEffect, useMemo, useState } from "react";
 import { ErrorCard } from "@/components/ui/error-card";
 import { Tabs, type Tab } from "@/components/ui/tabs";
 import type { Run, TaskDetail } from "@/lib/api/types";
 import { useMedia } from "@/lib/media";
+import { growingRow } from "../model/rows";
 import { useRunView } from "../use-run-view";
 import { AttestationTab } from "./attestation-tab";
 import { ConnectionBanner } from "./connection-banner";
@@ -35,10 +36,12 @@ export function RunDetails({ detail, run }: { detail: TaskDetail; run: Run }) {
     if (marker.trim()) void client.invalidateQueries({ queryKey: ["task", detail.task.id] });
   }, [client, detail.task.id, marker]);
 
+  const { said, lastSeq } = stream;
+  const rows = useMemo(() => (said?.text ? [...view.rows, growingRow(said, lastSeq)] : view.rows), [view.rows, said, lastSeq]);
   const activity = (
     <div className="flex min-w-0 flex-col gap-4">
       {view.plan && <PlanList plan={view.plan} progress={view.planProgress} taskId={detail.task.id} runs={detail.runs} />}
-      <Timeline rows={view.rows} errors={view.errors} live={!view.finished} loading={stream.lastSeq === 0 && stream.connection !== "refused"} />
+      <Timeline rows={rows} errors={view.errors} live={!view.finished} loading={stream.lastSeq === 0 && stream.connection !== "refused"} />
     </div>
   );
   const verdict = view.verdict;

@@ -90,12 +90,14 @@ const LONG_TEXT = 420;
 const TELLING_MS = 100;
 
 function Turn({ row, open, onToggle }: RowProps<TurnRow>) {
-  const blocks = blocksOf(row.text);
+  // Of a long text that still grows the newest is shown, in the room that its beginning will take.
+  const blocks = blocksOf(row.growing && row.text.length > LONG_TEXT ? `…${row.text.slice(-LONG_TEXT)}` : row.text);
   const { blocks: first, cut: long } = clipped(blocks, LONG_TEXT);
   const figures = [
     row.tokens > 0 ? `${formatCompact(row.tokens)} tokens` : "",
     row.costUsd > 0 ? formatCost(row.costUsd) : "",
     row.durationMs >= TELLING_MS ? formatDuration(row.durationMs / 1000) : "",
+    row.growing ? "answering" : "",
   ];
   return (
     <div className="mt-1 border-t border-line px-4 pt-3 pb-1.5 text-sm">

@@ -35,6 +35,8 @@ export interface TurnRow extends RowBase {
   tokens: number;
   costUsd: number;
   durationMs: number;
+  /** The model is still saying it. */
+  growing?: boolean;
 }
 
 export interface CallRow extends RowBase {
@@ -62,6 +64,11 @@ export interface AskRow extends RowBase {
 }
 
 export type Row = NoteRow | PhasesRow | TurnRow | CallRow | AskRow;
+
+/** The row of a turn that is being said. Its key is the seq that its event will have, so that the row stays and only fills up. */
+export function growingRow(said: { turn: number; text: string }, lastSeq: number): TurnRow {
+  return { kind: "turn", key: lastSeq + 1, at: "", turn: said.turn, text: said.text, model: "", tokens: 0, costUsd: 0, durationMs: 0, growing: true };
+}
 
 /** What a batch grows; changed in place by addRows, made anew for every batch by its caller. */
 export interface RowsDraft {
