@@ -58,7 +58,8 @@ async def open_workspace(sandboxes: DockerSandboxes) -> AsyncIterator[Opened]:
     yield open_one
     for workspace in opened:
         await sandboxes.close_workspace(workspace)
-    await sandboxes._engine.remove_volume(f"hypercode-mirror-{project}")
+    for kind in ("mirror", "snapshots"):
+        await sandboxes._engine.remove_volume(f"hypercode-{kind}-{project}")
 
 
 @pytest.fixture

@@ -8,8 +8,9 @@ from tests.sandbox.conftest import Opened
 
 from hypercode.domain.errors import NotFound
 from hypercode.sandbox.base import ExecRequest, Profile, StartSandbox
+from hypercode.sandbox.containers import sandbox_name
 from hypercode.sandbox.docker import DockerSandboxes
-from hypercode.sandbox.worktrees import RestoreSnapshot, TakeSnapshot
+from hypercode.sandbox.worktrees import RestoreSnapshot, SnapshotTaken, TakeSnapshot
 
 pytestmark = [pytest.mark.anyio, pytest.mark.docker]
 
@@ -92,3 +93,46 @@ async def test_ids_are_of_one_workspace(
     for owner, snapshot_id in ((other, taken.snapshot_id), (workspace, "0" * 32)):
         with pytest.raises(NotFound):
             await sandboxes.snapshot_restore(RestoreSnapshot(workspace_id=owner, snapshot_id=snapshot_id))
+
+
+async def test_a_key_takes_one_snapshot_and_nothing_new_none(
+    sandboxes: DockerSandboxes, workspace: str, inside: Inside
+) -> None:
+    async def take(**more: str) -> SnapshotTaken:
+        return await sandboxes.snapshot_take(TakeSnapshot(workspace_id=workspace, **more))
+
+    first = await take(key="1.0")
+    await inside("echo more >> calc.py")
+    assert await take(key="1.0") == first.model_copy(update={"read": 0, "stored": 0})
+    second = await take(key="1.1")
+    assert second.tree != first.tree
+    assert (await take(key="1.2")).snapshot_id == second.snapshot_id
+    await sandboxes.stop(sandbox_name(Profile.HELPER, "", workspace))
+    third = await take(key="1.2")
+    assert third.snapshot_id == second.snapshot_id, "a helper that starts anew knows what the last one knew"
+
+
+async def test_a_fork_starts_where_its_origin_was_which_is_closed(
+    sandboxes: DockerSandboxes, open_workspace: Opened, workspace: str, inside: Inside, repository: Path
+) -> None:
+    await inside(MADE)
+    first = await inside(FINGERPRINT)
+    taken = await sandboxes.snapshot_take(TakeSnapshot(workspace_id=workspace, key="1.0"))
+    await inside(WRECK)
+    base = await open_workspace(repository)  # the base that the platform knows of the origin's run
+    await sandboxes.close_workspace(workspace)
+    (repository / "calc.py").write_text("the source has gone on\n")
+    fork = await open_workspace(
+        repository, commit=base.base_commit, from_workspace=workspace, from_snapshot=taken.snapshot_id
+    )
+    assert fork.base_commit == base.base_commit
+    started = await sandboxes.start(
+        StartSandbox(profile=Profile.AGENT, owner="fork", workspace_id=fork.workspace_id)
+    )
+    request = ExecRequest(argv=["bash", "-c", FINGERPRINT])
+    assert (await sandboxes.exec(started.sandbox_id, request)).stdout == first
+    opened = ExecRequest(argv=["chmod", "700", "locked", "shut"])
+    assert (await sandboxes.exec(started.sandbox_id, opened)).exit_code == 0
+    exported = await sandboxes.export_diff(fork.workspace_id, "fork")
+    assert "binary" in exported.files
+    assert "calc.py" not in exported.files

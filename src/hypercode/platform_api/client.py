@@ -10,6 +10,8 @@ from pydantic import BaseModel
 from hypercode.domain.address import CONNECT_RETRIES, Address, base_url, unix_socket
 from hypercode.domain.environment import Environment
 from hypercode.domain.errors import HyperCodeError, Unavailable
+from hypercode.domain.snapshot import Snapshot
+from hypercode.platform_api import snapshots
 from hypercode.platform_api import types as api
 from hypercode.platform_api.wire import rebuilt_error
 from hypercode.telemetry.tracing import send_trace
@@ -57,6 +59,17 @@ class PlatformClient:
 
     async def text_redact(self, request: api.TextRedact) -> api.TextRedacted:
         return await self._ask("text_redact", request, api.TextRedacted)
+
+    async def snapshot_take(self, request: snapshots.SnapshotTake) -> Snapshot:
+        return await self._ask("snapshot_take", request, Snapshot)
+
+    async def snapshot_restore(
+        self, run_id: str, workspace_id: str, snapshot_id: str, *, key: str = ""
+    ) -> snapshots.SnapshotRestored:
+        request = snapshots.SnapshotRestore(
+            run_id=run_id, workspace_id=workspace_id, snapshot_id=snapshot_id, key=key
+        )
+        return await self._ask("snapshot_restore", request, snapshots.SnapshotRestored)
 
     async def check_run(self, request: api.CheckRun) -> api.CheckRan:
         return await self._ask("check_run", request, api.CheckRan)

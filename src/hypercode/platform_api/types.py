@@ -7,6 +7,7 @@ sandbox room's requests, with the run they belong to.
 from pydantic import BaseModel, ConfigDict
 
 from hypercode.domain.check import Check
+from hypercode.domain.snapshot import SnapshotId
 
 
 class PlatformRequest(BaseModel):
@@ -18,7 +19,10 @@ class PlatformRequest(BaseModel):
 
 
 class WorkspaceOpen(PlatformRequest):
-    """Make the run's workspace; the fields mean what they mean in ``sandbox.base.OpenWorkspace``."""
+    """Make the run's workspace; the fields mean what they mean in ``sandbox.base.OpenWorkspace``.
+
+    With ``from_snapshot``, one of ``from_workspace``, that workspace's base is found by the platform.
+    """
 
     workspace_id: str
     project_id: str
@@ -27,6 +31,7 @@ class WorkspaceOpen(PlatformRequest):
     commit: str | None = None
     include_dirty: bool = False
     from_workspace: str | None = None
+    from_snapshot: SnapshotId | None = None
 
 
 class WorkspaceOpened(BaseModel):

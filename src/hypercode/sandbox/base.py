@@ -16,7 +16,7 @@ from hypercode.domain.environment import Environment
 from hypercode.sandbox.files import Files
 from hypercode.sandbox.processes import PROC_ID, Processes
 from hypercode.sandbox.strict import Strict
-from hypercode.sandbox.worktrees import Worktrees
+from hypercode.sandbox.worktrees import SNAPSHOT_ID, Worktrees
 
 if TYPE_CHECKING:
     from hypercode.sandbox.apps import Apps
@@ -126,6 +126,9 @@ class OpenWorkspace(Strict):
     ``include_dirty`` takes uncommitted work of a local repository along as one commit on top. A plain
     folder is imported as one base commit. ``from_workspace``: start from that workspace's tree instead
     (child runs), as one base commit.
+
+    ``from_snapshot``, a snapshot of ``from_workspace``: start from the base of that workspace, ``commit``, with the
+    files as they were at the snapshot. That workspace may be closed by then.
     """
 
     workspace_id: str
@@ -135,6 +138,7 @@ class OpenWorkspace(Strict):
     commit: str | None = None
     include_dirty: bool = False
     from_workspace: str | None = None
+    from_snapshot: str | None = Field(default=None, pattern=SNAPSHOT_ID)
 
 
 class WorkspaceInfo(Strict):

@@ -10,7 +10,7 @@ from typing import Any
 from hypercode.domain.errors import InvalidArgument, NotFound, SandboxDown
 from hypercode.sandbox.base import Profile, SandboxInfo, StartSandbox
 from hypercode.sandbox.engine import Engine
-from hypercode.sandbox.names import LABELS, label, labels_of, workspace_volumes
+from hypercode.sandbox.names import LABELS, label, labels_of, snapshots_volume, workspace_volumes
 from hypercode.sandbox.profiles import ContainerSpec, Mount, python, sandbox_config
 from hypercode.sandbox.relay import Relay
 from hypercode.sandbox.runtime import RuntimeVolumes
@@ -38,6 +38,7 @@ class Containers:
         self.instance = instance
         self._relays: dict[str, Relay] = {}
         self._locks: dict[str, asyncio.Lock] = {}
+        self._projects: dict[str, str] = {}
         profiles = [profile.value for profile in Profile]
         begin_at_zero(SANDBOX_STARTS, profiles, ["started", "found", "failed"])
         begin_at_zero(SANDBOX_START_SECONDS, profiles, ["create", "start", "runner"])
@@ -105,6 +106,7 @@ class Containers:
             mounts=[
                 Mount(tree_volume or work, "/workspace", request.read_only_workspace),
                 Mount(gitdir, "/gitdir", not helper),
+                *([Mount(await self._snapshots_of(request.workspace_id), "/snapshots")] if helper else []),
                 *runtime.mounts,
             ],
             labels=self.labels(request.profile, request.owner, request.workspace_id),
@@ -114,6 +116,13 @@ class Containers:
             workdir="/workspace",
         )
         return sandbox_config(request.profile, spec, self._settings)
+
+    async def _snapshots_of(self, workspace_id: str) -> str:
+        """The volume that a workspace's helper keeps its snapshots in: that of the project it was opened for."""
+        if workspace_id not in self._projects:
+            gitdir = await self._engine.call(f"volumes/{workspace_volumes(workspace_id)[1]}")
+            self._projects[workspace_id] = str(gitdir["Labels"][LABELS["owner"]])
+        return snapshots_volume(self._projects[workspace_id])
 
     def labels(self, kind: str, owner: str, workspace_id: str) -> dict[str, str]:
         """Return the labels that say whose a container is."""
@@ -175,6 +184,7 @@ class Containers:
 
     async def stop_workspace(self, workspace_id: str) -> None:
         """Remove every container of a workspace, and the images that were built from it; those in use stay."""
+        self._projects.pop(workspace_id, None)
         for found in await self._engine.containers(label("run", workspace_id)):
             name = str(found["Names"][0]).lstrip("/")
             if _SANDBOX_ID.fullmatch(name):

@@ -38,6 +38,11 @@ def mirror_volume(project_id: str) -> str:
     return f"hypercode-mirror-{checked_id(project_id)}"
 
 
+def snapshots_volume(project_id: str) -> str:
+    """Return the volume of the snapshots of a project's workspaces; it outlives them."""
+    return f"hypercode-snapshots-{checked_id(project_id)}"
+
+
 def workspace_volumes(workspace_id: str) -> tuple[str, str]:
     """Return the volumes of a workspace: its work tree and its platform-owned gitdir."""
     checked_id(workspace_id)

@@ -14,7 +14,7 @@ from hypercode.settings import SandboxSettings
 
 SHORT_S = 3600.0  # a helper is started again at need; an import or a check has long ended
 SHORT_LIVED = frozenset(["helper", "check", "build", "import", "egress", "make"])
-LONG_LIVED_VOLUMES = frozenset(["workspace", "mirror"])
+LONG_LIVED_VOLUMES = frozenset(["workspace", "mirror", "snapshots"])
 
 
 class Reaper:

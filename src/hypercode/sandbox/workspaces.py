@@ -19,7 +19,7 @@ from hypercode.sandbox.containers import Containers
 from hypercode.sandbox.egress import Egress
 from hypercode.sandbox.engine import Engine
 from hypercode.sandbox.errors import error_of
-from hypercode.sandbox.names import mirror_volume, workspace_volumes
+from hypercode.sandbox.names import mirror_volume, snapshots_volume, workspace_volumes
 from hypercode.sandbox.profiles import ContainerSpec, Mount, import_config, python
 from hypercode.sandbox.relay import Relay, text_of
 from hypercode.sandbox.replies import checked_reply
@@ -66,7 +66,11 @@ class Workspaces:
         known = self._open.get(request.workspace_id)
         if known is not None:
             return known
-        volumes = [*workspace_volumes(request.workspace_id), mirror_volume(request.project_id)]
+        volumes = [
+            *workspace_volumes(request.workspace_id),
+            mirror_volume(request.project_id),
+            snapshots_volume(request.project_id),
+        ]
         labels = self._containers.labels("workspace", request.project_id, request.workspace_id)
         checked_commit(request.commit)
         lock = self._project_locks.setdefault(request.project_id, asyncio.Lock())
@@ -78,8 +82,9 @@ class Workspaces:
                 )
                 for volume in volumes[:2]:
                     await self._engine.create_volume(volume, labels)
-                project = self._containers.labels("mirror", request.project_id, "")
-                await self._engine.create_volume(volumes[2], project)
+                for volume, kind in zip(volumes[2:], ("mirror", "snapshots"), strict=True):
+                    project = self._containers.labels(kind, request.project_id, "")
+                    await self._engine.create_volume(volume, project)
                 info = await self._import(request, source, args)
             except BaseException:
                 if fresh:
@@ -90,7 +95,10 @@ class Workspaces:
 
     async def _source(self, request: OpenWorkspace) -> tuple[Source, dict[str, Any]]:
         args: dict[str, Any] = {"commit": request.commit, "include_dirty": request.include_dirty}
-        if request.from_workspace is not None:
+        if request.from_snapshot is not None:
+            args |= {"from_workspace": request.from_workspace, "from_snapshot": request.from_snapshot}
+            source = Source("base")
+        elif request.from_workspace is not None:
             exported = await self.export(request.from_workspace, "tree of the parent run")
             _work, gitdir = workspace_volumes(request.from_workspace)
             source = Source("parent", [Mount(gitdir, "/src", True)])
@@ -112,6 +120,7 @@ class Workspaces:
             Mount(work, "/workspace"),
             Mount(gitdir, "/gitdir"),
             Mount(mirror_volume(request.project_id), "/mirror"),
+            Mount(snapshots_volume(request.project_id), "/snapshots"),
             *source.mounts,
         ]
         labels = self._containers.labels("import", request.project_id, request.workspace_id)
@@ -192,14 +201,14 @@ class Workspaces:
     async def snapshot_take(self, request: TakeSnapshot) -> SnapshotTaken:
         """Keep everything; unchanged files are not read again."""
         relay = await self._helper(request.workspace_id)
-        reply = await relay.call("snapshot_take", {"label": request.label}, seconds=SNAPSHOT_S)
+        reply = await relay.call("snapshot_take", request.model_dump(), seconds=SNAPSHOT_S)
         return checked_reply(SnapshotTaken, reply)
 
     async def snapshot_restore(self, request: RestoreSnapshot) -> SnapshotRestored:
         """Bring a snapshot back, after taking one of what is there."""
         relay = await self._helper(request.workspace_id)
-        args = {"snapshot_id": request.snapshot_id}
-        return checked_reply(SnapshotRestored, await relay.call("snapshot_restore", args, seconds=SNAPSHOT_S))
+        reply = await relay.call("snapshot_restore", request.model_dump(), seconds=SNAPSHOT_S)
+        return checked_reply(SnapshotRestored, reply)
 
     async def restore_paths(self, request: RestorePaths) -> PathsChanged:
         """Bring paths back from a commit, all or none."""

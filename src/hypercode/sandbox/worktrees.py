@@ -11,19 +11,26 @@ BRANCH = r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,99}$"
 
 
 class TakeSnapshot(Strict):
-    """Keep a workspace as it is now."""
+    """Keep a workspace as it is now. ``key`` names the snapshot, so that a repeat takes no second one.
+
+    Where nothing has changed the answer is the newest snapshot, unless ``label`` asks for one of its own.
+    """
 
     workspace_id: str
     label: str = Field(default="", max_length=200)
+    key: str = Field(default="", max_length=300)
 
 
 class SnapshotTaken(Strict):
     """A snapshot: its entries (files, directories, links), their bytes, and how many files had to be read.
 
-    ``left_out`` counts sockets and devices, which are in no snapshot.
+    ``tree`` is a hash over all of it, ``stored`` how many bytes were written for it. ``left_out`` counts sockets and
+    devices, which are in no snapshot.
     """
 
     snapshot_id: str = Field(pattern=SNAPSHOT_ID)
+    tree: str
+    stored: int
     entries: int
     bytes: int
     read: int
@@ -31,10 +38,11 @@ class SnapshotTaken(Strict):
 
 
 class RestoreSnapshot(Strict):
-    """Make a workspace what it was."""
+    """Make a workspace what it was. With a ``key``, a repeat after a kill names the undo snapshot of the first try."""
 
     workspace_id: str
     snapshot_id: str = Field(pattern=SNAPSHOT_ID)
+    key: str = Field(default="", max_length=300)
 
 
 class SnapshotRestored(Strict):

@@ -42,6 +42,7 @@ from hypercode.tools.resources import RESOURCE_TOOLS
 from hypercode.tools.rounds import Rounds
 from hypercode.tools.secrets import Secrets
 from hypercode.tools.shell import SHELL_TOOLS
+from hypercode.tools.snapshot_work import SnapshotWork
 from hypercode.tools.symbols import SYMBOL_TOOLS
 from hypercode.tools.tests import TEST_TOOLS
 from hypercode.tools.workspace import FILE_TOOLS
@@ -93,7 +94,11 @@ def create_app(
             limits=rules.limits,
         ),
         platform=create_platform_app(
-            PlatformWork(database, sandboxes, secrets), PreviewWork(database, sandboxes), keys, routes=beside
+            PlatformWork(database, sandboxes, secrets),
+            SnapshotWork(database, sandboxes),
+            PreviewWork(database, sandboxes),
+            keys,
+            routes=beside,
         ),
         owner=owner,
     )

@@ -25,12 +25,14 @@ from hypercode.domain.errors import (
 from hypercode.domain.web_exchange import begun, wire_form
 from hypercode.platform_api import types as api
 from hypercode.platform_api.previews import DeploymentStop, PreviewAsk
+from hypercode.platform_api.snapshots import SnapshotRestore, SnapshotTake
 from hypercode.platform_api.wire import error_body, http_status
 from hypercode.store.database import DATABASE_AWAY, database_away
 from hypercode.telemetry.tracing import Traced
 from hypercode.tools.keys import PlatformKeys
 from hypercode.tools.platform_work import PlatformWork
 from hypercode.tools.preview_work import PreviewWork
+from hypercode.tools.snapshot_work import SnapshotWork
 
 log = structlog.get_logger(__name__)
 
@@ -42,7 +44,12 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 
 def create_platform_app(
-    work: PlatformWork, previews: PreviewWork, keys: PlatformKeys, *, routes: list[Route]
+    work: PlatformWork,
+    snapshots: SnapshotWork,
+    previews: PreviewWork,
+    keys: PlatformKeys,
+    *,
+    routes: list[Route],
 ) -> Starlette:
     """Build the app: one POST endpoint a verb, and ``routes`` beside them."""
     worker = [keys.platform]
@@ -62,6 +69,8 @@ def create_platform_app(
             verb("diff_export", api.DiffExport, work.diff_export),
             verb("diff_apply", api.DiffApply, work.diff_apply),
             verb("text_redact", api.TextRedact, work.text_redact),
+            verb("snapshot_take", SnapshotTake, snapshots.take),
+            verb("snapshot_restore", SnapshotRestore, snapshots.restore),
             Route("/platform/environment_build", _streamed(work, worker), methods=["POST"]),
             Route(
                 "/platform/check_run",

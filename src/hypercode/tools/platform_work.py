@@ -1,6 +1,6 @@
 """What each verb of /platform does: pass on to sandboxd, and keep the run's row true."""
 
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from hypercode.domain.environment import Environment
 from hypercode.domain.errors import InvalidArgument, NotFound
@@ -33,7 +33,10 @@ class PlatformWork:
         run = await self._run_of(request.run_id, request.workspace_id)
         if request.project_id != run.project_id:
             raise InvalidArgument("the run is not of this project")
-        opened = await self._sandboxes.open_workspace(OpenWorkspace(**request.model_dump(exclude={"run_id"})))
+        asked = OpenWorkspace(**request.model_dump(exclude={"run_id"}))
+        if request.from_snapshot is not None:
+            asked = asked.model_copy(update={"commit": await self._base_of(request)})
+        opened = await self._sandboxes.open_workspace(asked)
         return api.WorkspaceOpened(**opened.model_dump())
 
     async def workspace_close(self, request: api.WorkspaceClose) -> None:
@@ -104,6 +107,14 @@ class PlatformWork:
         await self._run_of(request.run_id, request.workspace_id)
         ran = await self._sandboxes.check(CheckRequest(**request.model_dump(exclude={"run_id"})))
         return api.CheckRan(**ran.model_dump())
+
+    async def _base_of(self, request: api.WorkspaceOpen) -> str:
+        """The commit that the origin of a fork started from; raises NotFound, also for another project's."""
+        async with self._database.transaction() as session:
+            origin = await session.scalar(select(RunRow).where(RunRow.workspace_id == request.from_workspace))
+        if origin is None or origin.project_id != request.project_id or origin.base_commit is None:
+            raise NotFound(f"there is no workspace {request.from_workspace} to start from")
+        return origin.base_commit
 
     async def _run_of(self, run_id: str, workspace_id: str) -> RunRow:
         run = await self._run(run_id)

@@ -19,6 +19,9 @@ import git
 import proxy_relay
 from gitwork import checkout
 from refusals import Refused
+from snapshot_open import FOLDER
+from snapshot_restore import Restoring, check_whole
+from snapshot_store import Store
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -227,8 +230,33 @@ def import_url(args: dict[str, Any]) -> dict[str, Any]:
 
 def import_parent(args: dict[str, Any]) -> dict[str, Any]:
     """Start from a commit in another workspace's gitdir, mounted at /src."""
+    git.run(
+        "fetch", "-q", "--no-tags", "--no-write-fetch-head", "--update-shallow", "file:///src",
+        "+%s:refs/hypercode/bases/%s" % (args["commit"], args["commit"]), env=_mirror(),
+    )  # fmt: skip
     note = "the present tree of the parent run's workspace"
     return {"base": args["commit"], "source_commit": None, "imported_folder": False, "dirty": 0, "note": note}
+
+
+def import_base(args: dict[str, Any]) -> dict[str, Any]:
+    """Start where another workspace of the project started; its base is still in the mirror."""
+    sha = _resolve(args["commit"], _mirror())
+    note = "the base of the run that this one was forked from"
+    return {"base": sha, "source_commit": None, "imported_folder": False, "dirty": 0, "note": note}
+
+
+def _restore(args: dict[str, Any]) -> None:
+    """Put a snapshot of another workspace in the place of the base's files."""
+    store = Store()
+    with store.held():
+        store.swept()
+        _snapshot, wanted = store.tree(args["from_workspace"], args["from_snapshot"])
+        check_whole(store, wanted)
+        fd = os.open(args.get("target", "/workspace"), FOLDER)
+        try:
+            Restoring(store).folder(fd, None, wanted)
+        finally:
+            os.close(fd)
 
 
 def _become_sandbox_user(*folders: str) -> None:
@@ -239,7 +267,7 @@ def _become_sandbox_user(*folders: str) -> None:
     os.setuid(UID)
 
 
-def make_workspace(found: dict[str, Any], origin: str) -> dict[str, Any]:
+def make_workspace(found: dict[str, Any], origin: str, args: dict[str, Any]) -> dict[str, Any]:
     """As the sandbox user: a gitdir with recent history of the base commit, and its work tree."""
     env = git.environment(GIT_DIR="/gitdir", GIT_WORK_TREE="/workspace")
     git.run("init", "-q", env=env)
@@ -271,6 +299,8 @@ def make_workspace(found: dict[str, Any], origin: str) -> dict[str, Any]:
         "files": len(git.run("ls-files", "-z", env=env).stdout.split(b"\0")) - 1,
         "head_note": found["note"],
     }
+    if args.get("from_snapshot"):
+        _restore(args)
     with open(INFO + ".new", "w") as stream:
         json.dump(info, stream)
     os.rename(INFO + ".new", INFO)
@@ -282,6 +312,7 @@ IMPORTS: dict[str, tuple[Callable[[dict[str, Any]], dict[str, Any]], str]] = {
     "repository": (import_repository, "/mirror"),
     "url": (import_url, "/mirror"),
     "parent": (import_parent, "/src"),
+    "base": (import_base, "/mirror"),
 }
 
 
@@ -295,8 +326,10 @@ def _perform(args: dict[str, Any]) -> dict[str, Any]:
         return known
     bring, origin = IMPORTS[args["kind"]]
     found = bring(args)
-    _become_sandbox_user("/gitdir", "/workspace")
-    return make_workspace(found, origin)
+    # A later run may start here when the source has gone on, and this workspace is gone.
+    git.run("update-ref", "refs/hypercode/bases/" + found["base"], found["base"], env=_mirror())
+    _become_sandbox_user("/gitdir", "/workspace", "/snapshots")
+    return make_workspace(found, origin, args)
 
 
 def _words(failure: OSError) -> dict[str, str]:

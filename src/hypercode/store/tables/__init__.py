@@ -11,6 +11,7 @@ from hypercode.store.tables.memories import MemoryRow
 from hypercode.store.tables.projects import BaseResultRow, ProjectRow
 from hypercode.store.tables.runs import ArtifactRow, RunEventRow, RunHeadRow, RunRow
 from hypercode.store.tables.secrets import SecretRow, SecretUseRow
+from hypercode.store.tables.snapshots import SnapshotRow
 from hypercode.store.tables.tasks import PlanRow, TaskRow
 from hypercode.store.tables.users import ApiTokenRow, InstanceRow, OrganisationRow, UserRow, UserSessionRow
 
@@ -37,6 +38,7 @@ __all__ = [
     "RunRow",
     "SecretRow",
     "SecretUseRow",
+    "SnapshotRow",
     "Stamped",
     "TaskRow",
     "UserRow",
