@@ -74,7 +74,12 @@ class ToolSession:
         except (MCPError, httpx2.HTTPError) as error:
             raise Unavailable(f"the tools can't be listed: {error}") from error
         return [
-            ToolSpec(name=tool.name, description=tool.description or "", parameters=tool.input_schema)
+            ToolSpec(
+                name=tool.name,
+                description=tool.description or "",
+                parameters=tool.input_schema,
+                read_only=bool(tool.annotations and tool.annotations.read_only_hint),
+            )
             for tool in listed.tools
         ]
 

@@ -10,13 +10,14 @@ OnText = Callable[[str], None]
 
 
 class ToolSpec(BaseModel):
-    """A tool as a model sees it; ``parameters`` is its JSON Schema."""
+    """A tool as a model sees it; ``parameters`` is its JSON Schema. What does not only read may have written."""
 
     model_config = ConfigDict(frozen=True)
 
     name: str
     description: str
     parameters: dict[str, Any]
+    read_only: bool = False
 
 
 class RequestedCall(BaseModel):

@@ -45,6 +45,7 @@ from hypercode.runs.hands import Hands
 from hypercode.runs.preparation import RunFacts
 from hypercode.runs.reports import report_of
 from hypercode.runs.services import Services
+from hypercode.runs.snapshots import Snapshots
 from hypercode.runs.speech import Speech, speaking, without_secrets
 from hypercode.runs.waiting import Waiting
 from hypercode.store.approvals import CALL
@@ -71,8 +72,11 @@ CHILD_SWEEP_S = 5.0
 class Intents:
     """The executor of one run's intents."""
 
-    def __init__(self, services: Services, facts: RunFacts, hands: Hands, waiting: Waiting) -> None:
+    def __init__(
+        self, services: Services, facts: RunFacts, hands: Hands, waiting: Waiting, snapshots: Snapshots
+    ) -> None:
         self._services = services
+        self._snapshots = snapshots
         self._waiting = waiting
         self._facts = facts
         self._hands = hands
@@ -203,7 +207,7 @@ class Intents:
         outcome = await self._waiting.settled(
             f"{CALL}{key}", lambda named: self._hands.call(call.tool, call.arguments, named, progress)
         )
-        await self._services.record(run_id, f"tool:{key}:completed", *_told(call, key, outcome))
+        await self._snapshots.after(call.tool, f"tool:{key}:completed", _told(call, key, outcome))
         return outcome
 
     async def wait_for_children(self, intent: WaitForChildren, turn: int) -> dict[str, Any]:
@@ -256,7 +260,7 @@ class Intents:
         changed = PlanItemChanged.model_validate(
             {"item_id": item, "status": outcome, "child_run_id": child.id, "detail": detail}
         )
-        await self._services.record(self._facts.run_id, f"item:{child.id}", changed)
+        await self._snapshots.after("merge", f"item:{child.id}", [changed])
         words = f"{outcome}: {detail}"
         async with self._services.database.transaction() as session:
             if report := await report_of(session, child.id):

@@ -4,6 +4,7 @@ Everything that touches the world is a durable step: killed at any moment, the r
 step that was finished, and repeats none.
 """
 
+import asyncio
 from typing import Any
 
 import structlog
@@ -36,6 +37,7 @@ from hypercode.runs.intents import Intents
 from hypercode.runs.preparation import RunFacts
 from hypercode.runs.segments import finished_steps
 from hypercode.runs.services import Services
+from hypercode.runs.snapshots import Snapshots
 from hypercode.runs.step import StepFailed, Steps, patiently
 from hypercode.runs.waiting import Park, Waiting
 from hypercode.store.queue import RUN_WORKFLOW
@@ -133,7 +135,7 @@ class RunWorkflow:
         environment = Environment.model_validate(
             await do("environment", lambda: preparation.build_environment(services, facts))
         )
-        await do("sandbox", lambda: preparation.open_sandbox(services, facts, environment))
+        await do("sandbox", lambda: self._open_sandbox(facts, environment))
         checks = await do(
             "checks",
             lambda: preparation.freeze_checks(services, facts, workspace["base_commit"], environment),
@@ -144,6 +146,18 @@ class RunWorkflow:
         if facts.parent_run_id is None and finish.ending is not Ending.CANCELLED:
             self._verified = await do("verify", lambda: conclusion.verify(services, facts, head))
         return _outcome(finish)
+
+    async def _open_sandbox(self, facts: RunFacts, environment: Environment) -> dict[str, Any]:
+        """The container starts while what the run begins with is kept: no call can write before both are done."""
+        kept, opened = await asyncio.gather(
+            Snapshots(self._services, facts).base(),
+            preparation.open_sandbox(self._services, facts, environment),
+            return_exceptions=True,
+        )
+        for each in (opened, kept):
+            if isinstance(each, BaseException):
+                raise each
+        return opened if isinstance(opened, dict) else {}
 
     async def _agent(self, facts: RunFacts, checks: dict[str, Any]) -> Finish:
         async def read_grant() -> str:
@@ -182,7 +196,8 @@ class RunWorkflow:
         profile = architect() if facts.role is AgentRole.ARCHITECT else coder()
         tools = [ToolSpec.model_validate(tool) for tool in surveyed["tools"]]
         loop = agent_loop(contract, tools, profile, facts.budget)
-        intents = Intents(self._services, facts, hands, self._waiting)
+        snapshots = Snapshots(self._services, facts, tools)
+        intents = Intents(self._services, facts, hands, self._waiting, snapshots)
         intent = next(loop)
         turn = 0
         try:

@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar, cast
 
 from hypercode.domain.errors import SandboxDown, TimedOut
@@ -21,6 +21,7 @@ MAX_OUTPUT = 4 * 1024 * 1024
 MAX_REPORTS = 48 * 1024 * 1024
 
 
+Fill = Callable[[str], Coroutine[Any, Any, None]]
 First = TypeVar("First")
 Second = TypeVar("Second")
 
@@ -73,7 +74,10 @@ class Checks:
                 self._containers.start(start, tree_volume=volume),
             )
             relay = await self._containers.relay(info.sandbox_id)
-            done = await self._execute(relay, request)
+            asked = ExecRequest(
+                argv=request.argv, env=request.env, timeout_s=request.timeout_s, max_output=MAX_OUTPUT
+            )
+            done = await self._execute(relay, asked)
             reports = await self._reports(relay)
         finally:
             await asyncio.shield(self._clean_up(number, request.workspace_id, volume))
@@ -88,11 +92,23 @@ class Checks:
             duration_ms=round((time.monotonic() - started) * 1000, 1),
         )
 
-    async def _execute(self, relay: Relay, request: CheckRequest) -> ExecResult:
-        asked = ExecRequest(
-            argv=request.argv, env=request.env, timeout_s=request.timeout_s, max_output=MAX_OUTPUT
-        )
-        reply = await relay.call("exec", asked.model_dump(), seconds=request.timeout_s + 30)
+    async def on_a_copy(
+        self, number: str, workspace_id: str, image: str, asked: ExecRequest, fill: Fill
+    ) -> ExecResult:
+        """Run a command in a fresh container on a volume that ``fill`` fills; the workspace itself may be closed."""
+        volume = check_volume(number)
+        try:
+            await self._engine.create_volume(volume, self._containers.labels("check", number, ""))
+            start = StartSandbox(profile=Profile.CHECK, owner=number, workspace_id=workspace_id, image=image)
+            _filled, info = await _both(
+                fill(volume), self._containers.start(start, tree_volume=volume, gitdir=False)
+            )
+            return await self._execute(await self._containers.relay(info.sandbox_id), asked)
+        finally:
+            await asyncio.shield(self._clean_up(number, workspace_id, volume))
+
+    async def _execute(self, relay: Relay, asked: ExecRequest) -> ExecResult:
+        reply = await relay.call("exec", asked.model_dump(), seconds=asked.timeout_s + 30)
         streams = {"stdout": text_of(reply, "stdout_b64"), "stderr": text_of(reply, "stderr_b64")}
         kept = {key: value for key, value in reply.items() if not key.endswith("_b64")}
         return checked_reply(ExecResult, {**kept, **streams})

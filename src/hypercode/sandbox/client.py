@@ -55,10 +55,18 @@ from hypercode.sandbox.processes import (
     ProcessWritten,
 )
 from hypercode.sandbox.worktrees import (
+    CheckSnapshot,
+    CompareSnapshots,
     PathsChanged,
+    PruneSnapshots,
     RestorePaths,
     RestoreSnapshot,
+    SnapshotChecked,
+    SnapshotDiff,
+    SnapshotNames,
     SnapshotRestored,
+    SnapshotsOf,
+    SnapshotsPruned,
     SnapshotTaken,
     SwitchBranch,
     TakeSnapshot,
@@ -181,6 +189,22 @@ class SandboxClient:
     async def snapshot_restore(self, request: RestoreSnapshot) -> SnapshotRestored:
         """Bring a snapshot back, after taking one of what is there."""
         return await self._ask("snapshot_restore", request, SnapshotRestored)
+
+    async def snapshot_compare(self, request: CompareSnapshots) -> SnapshotDiff:
+        """Compare two snapshots; their workspaces need not be open."""
+        return await self._ask("snapshot_compare", request, SnapshotDiff)
+
+    async def snapshot_names(self, request: SnapshotsOf) -> SnapshotNames:
+        """List the snapshots of a project."""
+        return await self._ask("snapshot_names", request, SnapshotNames)
+
+    async def snapshot_prune(self, request: PruneSnapshots) -> SnapshotsPruned:
+        """Remove snapshots and what nothing needs any more."""
+        return await self._ask("snapshot_prune", request, SnapshotsPruned)
+
+    async def snapshot_check(self, request: CheckSnapshot) -> SnapshotChecked:
+        """Run a command on a copy of a snapshot, and remove both."""
+        return await self._ask("snapshot_check", request, SnapshotChecked)
 
     async def restore_paths(self, request: RestorePaths) -> PathsChanged:
         """Bring paths back from a commit, all or none."""

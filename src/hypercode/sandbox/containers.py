@@ -43,13 +43,15 @@ class Containers:
         begin_at_zero(SANDBOX_STARTS, profiles, ["started", "found", "failed"])
         begin_at_zero(SANDBOX_START_SECONDS, profiles, ["create", "start", "runner"])
 
-    async def start(self, request: StartSandbox, *, tree_volume: str | None = None) -> SandboxInfo:
+    async def start(
+        self, request: StartSandbox, *, tree_volume: str | None = None, gitdir: bool = True
+    ) -> SandboxInfo:
         """Start, or return the running container of the same (profile, owner, workspace).
 
-        A check's work tree is a volume of its own, ``tree_volume``.
+        A check's work tree is a volume of its own, ``tree_volume``; that of a workspace which is closed has no gitdir.
         """
         try:
-            info = await self._start(request, tree_volume)
+            info = await self._start(request, tree_volume, gitdir=gitdir)
         except Exception:
             SANDBOX_STARTS.labels(request.profile.value, "failed").inc()
             raise
@@ -60,13 +62,13 @@ class Containers:
                 SANDBOX_START_SECONDS.labels(request.profile.value, phase).observe(ms / 1000)
         return info
 
-    async def _start(self, request: StartSandbox, tree_volume: str | None) -> SandboxInfo:
+    async def _start(self, request: StartSandbox, tree_volume: str | None, *, gitdir: bool) -> SandboxInfo:
         # A workspace has one helper, whoever asks.
         owner = "" if request.profile is Profile.HELPER else request.owner
         name = sandbox_name(request.profile, owner, request.workspace_id)
         async with self._locks.setdefault(name, asyncio.Lock()):
             started = time.monotonic()
-            wanted = await self._config(request, tree_volume)
+            wanted = await self._config(request, tree_volume, gitdir=gitdir)
             found = await self._engine.inspect(name)
             if found is not None and not _same(found, wanted):
                 await self._forget(name)
@@ -88,7 +90,9 @@ class Containers:
                 phases_ms=phases,
             )
 
-    async def _config(self, request: StartSandbox, tree_volume: str | None) -> dict[str, Any]:
+    async def _config(
+        self, request: StartSandbox, tree_volume: str | None, *, gitdir: bool
+    ) -> dict[str, Any]:
         runtime = await self._runtime.ensure()
         image = runtime.base_image
         if request.image is not None and request.profile is not Profile.HELPER:
@@ -99,13 +103,13 @@ class Containers:
                 )
             image = found
         helper = request.profile is Profile.HELPER
-        work, gitdir = workspace_volumes(request.workspace_id)
+        work, platform = workspace_volumes(request.workspace_id)
         spec = ContainerSpec(
             image=image,
             argv=python("runner/runner.py"),
             mounts=[
                 Mount(tree_volume or work, "/workspace", request.read_only_workspace),
-                Mount(gitdir, "/gitdir", not helper),
+                *([Mount(platform, "/gitdir", not helper)] if gitdir else []),
                 *([Mount(await self._snapshots_of(request.workspace_id), "/snapshots")] if helper else []),
                 *runtime.mounts,
             ],
@@ -132,6 +136,11 @@ class Containers:
         """Count this installation's running containers by kind."""
         found = await self._engine.containers(label("instance", self.instance))
         return Counter(str(each["Labels"][LABELS["kind"]]) for each in found if each["State"] == "running")
+
+    def connected(self, name: str) -> Relay | None:
+        """The connection to a container, if there is one: nothing is asked of the engine."""
+        relay = self._relays.get(name)
+        return relay if relay is not None and not relay.closed else None
 
     def busy(self, name: str) -> bool:
         """Whether a call to this container is under way."""

@@ -59,7 +59,16 @@ from hypercode.sandbox.files import (
     StatRequest,
 )
 from hypercode.sandbox.processes import ProcessesOf, ProcessKill, ProcessRead, ProcessStart, ProcessWrite
-from hypercode.sandbox.worktrees import RestorePaths, RestoreSnapshot, SwitchBranch, TakeSnapshot
+from hypercode.sandbox.worktrees import (
+    CheckSnapshot,
+    CompareSnapshots,
+    PruneSnapshots,
+    RestorePaths,
+    RestoreSnapshot,
+    SnapshotsOf,
+    SwitchBranch,
+    TakeSnapshot,
+)
 from hypercode.settings import Settings
 from hypercode.telemetry.metrics import CONTAINERS_RUNNING, ENGINE_UP, SANDBOX_VERB_SECONDS, timed
 from hypercode.telemetry.tracing import Traced
@@ -201,6 +210,10 @@ def _verbs(sandboxes: Sandboxes) -> dict[str, Verb]:
         "search": verb(SearchRequest, sandboxes.search),
         "snapshot_take": verb(TakeSnapshot, sandboxes.snapshot_take),
         "snapshot_restore": verb(RestoreSnapshot, sandboxes.snapshot_restore),
+        "snapshot_compare": verb(CompareSnapshots, sandboxes.snapshot_compare),
+        "snapshot_names": verb(SnapshotsOf, sandboxes.snapshot_names),
+        "snapshot_prune": verb(PruneSnapshots, sandboxes.snapshot_prune),
+        "snapshot_check": verb(CheckSnapshot, sandboxes.snapshot_check),
         "restore_paths": verb(RestorePaths, sandboxes.restore_paths),
         "switch_branch": verb(SwitchBranch, sandboxes.switch_branch),
         "export_diff": verb(

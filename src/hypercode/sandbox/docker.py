@@ -59,12 +59,21 @@ from hypercode.sandbox.reaper import Reaper
 from hypercode.sandbox.relay import text_of
 from hypercode.sandbox.replies import checked_reply
 from hypercode.sandbox.runtime import RuntimeVolumes
+from hypercode.sandbox.snapshots import Snapshots
 from hypercode.sandbox.workspaces import Workspaces
 from hypercode.sandbox.worktrees import (
+    CheckSnapshot,
+    CompareSnapshots,
     PathsChanged,
+    PruneSnapshots,
     RestorePaths,
     RestoreSnapshot,
+    SnapshotChecked,
+    SnapshotDiff,
+    SnapshotNames,
     SnapshotRestored,
+    SnapshotsOf,
+    SnapshotsPruned,
     SnapshotTaken,
     SwitchBranch,
     TakeSnapshot,
@@ -88,6 +97,7 @@ class DockerSandboxes:
         )
         self._reaper = Reaper(self._engine, self._containers, self._runtime, settings, instance)
         self._checks = Checks(self._engine, self._containers, self._workspaces)
+        self._snapshots = Snapshots(self._engine, self._containers, self._workspaces, self._checks)
         self._apps = DockerApps(self._engine, self._runtime, self._containers, self._egress, settings)
 
     @property
@@ -236,11 +246,27 @@ class DockerSandboxes:
 
     async def snapshot_take(self, request: TakeSnapshot) -> SnapshotTaken:
         """Keep everything; unchanged files are not read again."""
-        return await self._workspaces.snapshot_take(request)
+        return await self._snapshots.take(request)
 
     async def snapshot_restore(self, request: RestoreSnapshot) -> SnapshotRestored:
         """Bring a snapshot back, after taking one of what is there."""
-        return await self._workspaces.snapshot_restore(request)
+        return await self._snapshots.restore(request)
+
+    async def snapshot_compare(self, request: CompareSnapshots) -> SnapshotDiff:
+        """Compare two snapshots; their workspaces need not be open."""
+        return await self._snapshots.compare(request)
+
+    async def snapshot_names(self, request: SnapshotsOf) -> SnapshotNames:
+        """List the snapshots of a project."""
+        return await self._snapshots.names(request)
+
+    async def snapshot_prune(self, request: PruneSnapshots) -> SnapshotsPruned:
+        """Remove snapshots and what nothing needs any more."""
+        return await self._snapshots.prune(request)
+
+    async def snapshot_check(self, request: CheckSnapshot) -> SnapshotChecked:
+        """Run a command on a copy of a snapshot, and remove both."""
+        return await self._snapshots.check(request)
 
     async def restore_paths(self, request: RestorePaths) -> PathsChanged:
         """Bring paths back from a commit, all or none."""

@@ -179,6 +179,11 @@ def import_config(spec: ContainerSpec, settings: SandboxSettings) -> dict[str, A
     return _config(spec, settings, env=spec.env, user="0:0", host=host)
 
 
+def snapshot_config(spec: ContainerSpec, settings: SandboxSettings) -> dict[str, Any]:
+    """Return the configuration of work on a project's snapshots: the sandbox user, no capability, no network."""
+    return _config(spec, settings, env=spec.env, user=USER, host=_hardening())
+
+
 def runtime_config(spec: ContainerSpec, settings: SandboxSettings) -> dict[str, Any]:
     """Return the configuration of the container that makes the runtime volume: no capability, no network."""
     return _config(spec, settings, env=spec.env, user="0:0", host=_hardening())

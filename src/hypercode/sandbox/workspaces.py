@@ -20,26 +20,21 @@ from hypercode.sandbox.egress import Egress
 from hypercode.sandbox.engine import Engine
 from hypercode.sandbox.errors import error_of
 from hypercode.sandbox.names import mirror_volume, snapshots_volume, workspace_volumes
-from hypercode.sandbox.profiles import ContainerSpec, Mount, import_config, python
+from hypercode.sandbox.profiles import ContainerSpec, Mount, import_config, python, snapshot_config
 from hypercode.sandbox.relay import Relay, text_of
-from hypercode.sandbox.replies import checked_reply
 from hypercode.sandbox.runtime import RuntimeVolumes
 from hypercode.sandbox.sources import Source, checked_commit, checked_url, local_source
 from hypercode.sandbox.worktrees import (
     PathsChanged,
     RestorePaths,
-    RestoreSnapshot,
-    SnapshotRestored,
-    SnapshotTaken,
+    SnapshotRef,
     SwitchBranch,
-    TakeSnapshot,
 )
 from hypercode.settings import SandboxSettings
 
 PLATFORM = "platform"
 ARGUMENT = 100_000  # the kernel takes at most 128 KiB in one argument
 MAX_GIT_OUTPUT = 64 * 1024 * 1024
-SNAPSHOT_S = 300.0
 
 
 class Workspaces:
@@ -126,36 +121,41 @@ class Workspaces:
         labels = self._containers.labels("import", request.project_id, request.workspace_id)
         if source.kind == "url":
             async with self._egress.opened([_host(args["url"])], public_only=True) as link:
-                answer = await self._once([*mounts, *link.mounts], args, labels)
+                answer = await self._brought([*mounts, *link.mounts], args, labels)
         else:
-            answer = await self._once(mounts, args, labels)
+            answer = await self._brought(mounts, args, labels)
         info = WorkspaceInfo(workspace_id=request.workspace_id, **answer)
         return (
             info.model_copy(update={"head_note": f"{info.head_note}; {source.note}"}) if source.note else info
         )
 
-    async def _once(
+    async def _brought(
         self, mounts: list[Mount], args: dict[str, Any], labels: dict[str, str]
     ) -> dict[str, Any]:
-        """Run the importer in a container of its own, and return its answer."""
+        return await self.once("runner/importer.py", mounts, json.dumps(args), labels, as_root=True)
+
+    async def once(
+        self, script: str, mounts: list[Mount], words: str, labels: dict[str, str], *, as_root: bool
+    ) -> dict[str, Any]:
+        """Run a script of ours in a container of its own, and return its answer."""
         runtime = await self._runtime.ensure()
-        words = json.dumps(args)
         chunks = [words[start : start + ARGUMENT] for start in range(0, len(words), ARGUMENT)]
         spec = ContainerSpec(
             image=runtime.base_image,
-            argv=python("runner/importer.py", *chunks),
+            argv=python(script, *chunks),
             mounts=[*runtime.mounts, *mounts],
             labels=labels,
         )
         name = f"hypercode-import-{secrets.token_hex(8)}"
         try:
-            await self._engine.create(name, import_config(spec, self._settings))
+            config = import_config if as_root else snapshot_config
+            await self._engine.create(name, config(spec, self._settings))
             await self._engine.start(name)
             code = await self._engine.wait(name)
             answer = _answer(await self._engine.logs(name))
             if answer is None:
                 said = (await self._engine.logs(name, stderr=True, tail="20"))[-600:]
-                raise SandboxDown(f"the import ended with exit code {code}: {said}")
+                raise SandboxDown(f"{script} ended with exit code {code}: {said}")
             return answer
         finally:
             await asyncio.shield(self._engine.remove(name))
@@ -171,7 +171,7 @@ class Workspaces:
         for volume in workspace_volumes(workspace_id):
             await self._engine.remove_volume(volume)
 
-    async def _helper(self, workspace_id: str) -> Relay:
+    async def helper(self, workspace_id: str) -> Relay:
         """Connect to the workspace's helper container, which stays open."""
         work, _gitdir = workspace_volumes(workspace_id)
         if not await self._engine.has_volume(work):
@@ -182,7 +182,7 @@ class Workspaces:
 
     async def git(self, workspace_id: str, request: dict[str, Any]) -> dict[str, Any]:
         """Do one piece of git work in the workspace's helper container."""
-        relay = await self._helper(workspace_id)
+        relay = await self.helper(workspace_id)
         reply = await relay.call(
             "exec",
             {
@@ -197,18 +197,6 @@ class Workspaces:
         if answer is None:
             raise SandboxDown(f"git work failed in the helper: {text_of(reply, 'stderr_b64')[-600:]}")
         return answer
-
-    async def snapshot_take(self, request: TakeSnapshot) -> SnapshotTaken:
-        """Keep everything; unchanged files are not read again."""
-        relay = await self._helper(request.workspace_id)
-        reply = await relay.call("snapshot_take", request.model_dump(), seconds=SNAPSHOT_S)
-        return checked_reply(SnapshotTaken, reply)
-
-    async def snapshot_restore(self, request: RestoreSnapshot) -> SnapshotRestored:
-        """Bring a snapshot back, after taking one of what is there."""
-        relay = await self._helper(request.workspace_id)
-        reply = await relay.call("snapshot_restore", request.model_dump(), seconds=SNAPSHOT_S)
-        return checked_reply(SnapshotRestored, reply)
 
     async def restore_paths(self, request: RestorePaths) -> PathsChanged:
         """Bring paths back from a commit, all or none."""
@@ -242,7 +230,17 @@ class Workspaces:
         }
         mounts = [Mount(gitdir, "/gitdir"), Mount(volume, "/target")]
         labels = self._containers.labels("import", "check", request.workspace_id)
-        return str((await self._once(mounts, args, labels))["tree"])
+        return str((await self._brought(mounts, args, labels))["tree"])
+
+    async def fill(self, snapshot: SnapshotRef, snapshots: str, volume: str) -> None:
+        """Fill a volume with what a workspace was at a snapshot."""
+        args = {
+            "kind": "snapshot",
+            "from_workspace": snapshot.workspace_id,
+            "from_snapshot": snapshot.snapshot_id,
+        }
+        mounts = [Mount(snapshots, "/snapshots"), Mount(volume, "/workspace")]
+        await self._brought(mounts, args, self._containers.labels("import", "check", ""))
 
 
 def _answer(words: str) -> dict[str, Any] | None:

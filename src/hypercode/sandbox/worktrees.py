@@ -52,6 +52,83 @@ class SnapshotRestored(Strict):
     changed: int
 
 
+class SnapshotRef(Strict):
+    """A snapshot of a workspace, which may be closed."""
+
+    workspace_id: str
+    snapshot_id: str = Field(pattern=SNAPSHOT_ID)
+
+
+class CompareSnapshots(Strict):
+    """Say what changed from one snapshot of a project to another."""
+
+    project_id: str
+    old: SnapshotRef
+    new: SnapshotRef
+
+
+class SnapshotDiff(Strict):
+    """A unified diff with binary files named, and every path with "added", "modified" or "deleted".
+
+    ``total`` counts the paths that changed, ``left_out`` names those that are too large to be compared line by line.
+    ``truncated``: not everything is in ``diff``, or in ``files``.
+    """
+
+    diff: str
+    files: list[tuple[str, str]]
+    total: int
+    left_out: list[str]
+    truncated: bool
+
+
+class SnapshotsOf(Strict):
+    """A project's snapshots."""
+
+    project_id: str
+
+
+class SnapshotNames(Strict):
+    """The ids of all snapshots of a project, by workspace."""
+
+    names: dict[str, list[str]]
+
+
+class PruneSnapshots(Strict):
+    """Remove these snapshots of a project, those younger than ``older_than_s`` left alone, and what only they need."""
+
+    project_id: str
+    drop: dict[str, list[str]]
+    older_than_s: float = Field(default=600.0, ge=0)
+
+
+class SnapshotsPruned(Strict):
+    """How many snapshots and contents went, and the bytes of the contents."""
+
+    names: int
+    objects: int
+    bytes: int
+
+
+class CheckSnapshot(Strict):
+    """Run argv in a fresh container without network, on a copy of what a workspace was."""
+
+    project_id: str
+    snapshot: SnapshotRef
+    image: str
+    argv: list[str] = Field(min_length=1)
+    timeout_s: float = Field(default=900.0, gt=0, le=7200)
+
+
+class SnapshotChecked(Strict):
+    """How the command ended, and what it said, bounded."""
+
+    exit_code: int | None
+    timed_out: bool
+    stdout: str
+    stderr: str
+    duration_ms: float
+
+
 class RestorePaths(Strict):
     """Make paths, in the work tree and in the index, what they are in a commit."""
 
@@ -82,6 +159,22 @@ class Worktrees(Protocol):
 
     async def snapshot_restore(self, request: RestoreSnapshot) -> SnapshotRestored:
         """Bring a snapshot back, after taking one of what is there."""
+        ...
+
+    async def snapshot_compare(self, request: CompareSnapshots) -> SnapshotDiff:
+        """Compare two snapshots; their workspaces need not be open."""
+        ...
+
+    async def snapshot_names(self, request: SnapshotsOf) -> SnapshotNames:
+        """List the snapshots of a project."""
+        ...
+
+    async def snapshot_prune(self, request: PruneSnapshots) -> SnapshotsPruned:
+        """Remove snapshots and what nothing needs any more; what a snapshot that stays needs is never touched."""
+        ...
+
+    async def snapshot_check(self, request: CheckSnapshot) -> SnapshotChecked:
+        """Run a command on a copy of a snapshot, in a container that no agent ever touched, and remove both."""
         ...
 
     async def restore_paths(self, request: RestorePaths) -> PathsChanged:

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from hypercode.domain.snapshot import Snapshot
-from hypercode.store.tables import RunRow, SnapshotRow
+from hypercode.store.tables import RunEventRow, RunRow, SnapshotRow
 
 
 async def add_snapshot(
@@ -24,6 +24,14 @@ async def add_snapshot(
         "tool": tool,
     }
     await session.execute(insert(SnapshotRow).values(**values, **taken.model_dump()).on_conflict_do_nothing())
+
+
+async def seq_of(session: AsyncSession, run_id: str, step_key: str) -> int | None:
+    """Return the seq of the first event of a step."""
+    first = select(func.min(RunEventRow.seq)).where(
+        RunEventRow.run_id == run_id, RunEventRow.step_key == step_key
+    )
+    return await session.scalar(first)
 
 
 async def snapshot_at(session: AsyncSession, run_id: str, seq: int) -> SnapshotRow | None:

@@ -49,6 +49,11 @@ RUN_SECONDS = Histogram(
 STEP_SECONDS = Histogram(
     "hypercode_step_seconds", "Durable steps that were done, not replayed.", ["step", "outcome"], buckets=LONG
 )
+SNAPSHOT_SECONDS = Histogram(
+    "hypercode_snapshot_seconds",
+    "Snapshots of workspaces, asked for after calls that may write.",
+    ["outcome"],
+)
 TURNS = Counter("hypercode_turns", "Model calls that were answered.", ["role", "provider"])
 TOKENS = Counter("hypercode_tokens", "Tokens that providers counted.", ["role", "provider", "direction"])
 COST_USD = Counter(

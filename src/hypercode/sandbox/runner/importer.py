@@ -252,7 +252,7 @@ def _restore(args: dict[str, Any]) -> None:
         store.swept()
         _snapshot, wanted = store.tree(args["from_workspace"], args["from_snapshot"])
         check_whole(store, wanted)
-        fd = os.open(args.get("target", "/workspace"), FOLDER)
+        fd = os.open("/workspace", FOLDER)
         try:
             Restoring(store).folder(fd, None, wanted)
         finally:
@@ -320,6 +320,10 @@ def _perform(args: dict[str, Any]) -> dict[str, Any]:
     if args["kind"] == "checkout":
         _become_sandbox_user("/target")
         return checkout(args)
+    if args["kind"] == "snapshot":
+        _become_sandbox_user("/workspace")
+        _restore(args)
+        return {}
     if os.path.exists(INFO):
         with open(INFO) as stream:
             known: dict[str, Any] = json.load(stream)

@@ -102,11 +102,11 @@ class Scan:
             if not stat.S_ISREG(os.fstat(fd).st_mode):
                 raise FileNotFoundError(name)
             self.read += 1
-            kept = self._store.add_file(fd)
+            kept, size = self._store.add_file(fd)
             after = os.fstat(fd)
         finally:
             os.close(fd)
-        return kept, after.st_size, _facts(after) == seen and status.st_ctime_ns < self._trusted
+        return kept, size, _facts(after) == seen and status.st_ctime_ns < self._trusted
 
 
 def _facts(status: os.stat_result) -> Facts:

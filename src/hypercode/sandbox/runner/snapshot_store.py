@@ -78,6 +78,11 @@ class Store:
         self._learn_packs()
         return swept
 
+    def learn(self) -> None:
+        """Look for packs, also for one that came within the tick of the clock at which was looked last."""
+        self._packs_seen = 0
+        self._learn_packs()
+
     def _learn_packs(self) -> None:
         folder = os.path.join(self.folder, "packs")
         changed = os.stat(folder).st_mtime_ns
@@ -148,16 +153,21 @@ class Store:
             self._pack.give_up()
             self._pack = None
 
-    def add_file(self, fd: int) -> str:
-        """Keep an open file's content: a small one as it is, a large one in pieces, so that a change costs its pieces."""
+    def add_file(self, fd: int) -> tuple[str, int]:
+        """Keep an open file's content; return by what it is found, and its size.
+
+        A small one is kept as it is, a large one in pieces, so that a change costs its pieces.
+        """
         data = _read(fd, CHUNK)
         if len(data) < CHUNK:
-            return self.add(data)
+            return self.add(data), len(data)
         pieces: list[str] = []
+        size = 0
         while data:
             pieces.append(self.add(data))
+            size += len(data)
             data = _read(fd, CHUNK)
-        return LISTED + self.add("\n".join(pieces).encode())
+        return LISTED + self.add("\n".join(pieces).encode()), size
 
     def pieces(self, kept: str) -> list[str]:
         """Return the objects that a content is made of."""
@@ -243,8 +253,7 @@ class Store:
 
     def tree(self, workspace: str, snapshot_id: str) -> tuple[dict[str, Any], Folder]:
         """Return a snapshot and its whole tree, made from the changes that lead to it."""
-        self._packs_seen = 0
-        self._learn_packs()
+        self.learn()
         newest = self.snapshot(workspace, snapshot_id)
         chain, parent = [newest], newest["parent"]
         while parent:

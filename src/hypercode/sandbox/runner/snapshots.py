@@ -144,7 +144,9 @@ def _newest(store: Store, workspace: str) -> Newest | None:
     """What this helper knows, or what one before it has left."""
     if workspace in _state:
         newest: Newest = _state[workspace]
-        return newest
+        if store.has_name(workspace, newest.snapshot["id"]):
+            return newest
+        del _state[workspace]
     head = store.get(workspace, HEAD)
     if head is None:
         return None

@@ -1,6 +1,6 @@
 """Snapshots of workspaces, each tied to the event after which it was taken."""
 
-from sqlalchemy import BigInteger, ForeignKey, Index, Integer, String
+from sqlalchemy import BigInteger, ForeignKey, Index, Integer, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from hypercode.store.tables.base import Base, Stamped
@@ -22,4 +22,7 @@ class SnapshotRow(Stamped, Base):
     entries: Mapped[int] = mapped_column(Integer)
     bytes: Mapped[int] = mapped_column(BigInteger)
     stored: Mapped[int] = mapped_column(BigInteger)
-    __table_args__ = (Index("ix_snapshots_workspace", "workspace_id", "snapshot_id"),)
+    __table_args__ = (
+        UniqueConstraint("run_id", "step_key"),
+        Index("ix_snapshots_workspace", "workspace_id", "snapshot_id"),
+    )

@@ -27,6 +27,7 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.text("now()")),
         sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name="fk_snapshots_run_id_runs", ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("run_id", "seq", name="pk_snapshots"),
+        sa.UniqueConstraint("run_id", "step_key", name="uq_snapshots_run_id_step_key"),
     )
     op.create_index("ix_snapshots_workspace", "snapshots", ["workspace_id", "snapshot_id"])
 
