@@ -93,6 +93,14 @@ REQUIREMENTS = {
     "durable:tools-killed": Requirement(
         "The tools process killed with -9 in the middle of a run: the run goes on.", "runs.md"
     ),
+    "snapshots:every-write": Requirement(
+        "Every call that may write leaves one snapshot, tied to its event, also when a worker is killed; the workspace "
+        "at any two events can be compared after the run has ended.",
+        "issue:#5",
+    ),
+    "snapshots:bisect": Requirement(
+        "The first step of a run that broke a check is found by halving.", "issue:#5"
+    ),
     "redis:vanishes": Requirement(
         "Redis killed with -9 and started again in the middle of a run: no event is lost or doubled, and a cancel "
         "still stops the run.",

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from hypercode.domain.address import CONNECT_RETRIES, Address, base_url, unix_socket
 from hypercode.domain.environment import Environment
 from hypercode.domain.errors import HyperCodeError, Unavailable
-from hypercode.domain.snapshot import Snapshot
+from hypercode.domain.snapshot import Comparison, Snapshot
 from hypercode.platform_api import snapshots
 from hypercode.platform_api import types as api
 from hypercode.platform_api.wire import rebuilt_error
@@ -70,6 +70,16 @@ class PlatformClient:
             run_id=run_id, workspace_id=workspace_id, snapshot_id=snapshot_id, key=key
         )
         return await self._ask("snapshot_restore", request, snapshots.SnapshotRestored)
+
+    async def snapshot_compare(self, request: snapshots.SnapshotCompare) -> Comparison:
+        return await self._ask("snapshot_compare", request, Comparison)
+
+    async def snapshot_check(self, request: snapshots.SnapshotCheck) -> snapshots.SnapshotChecked:
+        return await self._ask("snapshot_check", request, snapshots.SnapshotChecked)
+
+    async def snapshots_prune(self, project_id: str) -> snapshots.SnapshotsPruned:
+        request = snapshots.SnapshotsPrune(project_id=project_id)
+        return await self._ask("snapshots_prune", request, snapshots.SnapshotsPruned)
 
     async def check_run(self, request: api.CheckRun) -> api.CheckRan:
         return await self._ask("check_run", request, api.CheckRan)

@@ -1,4 +1,4 @@
-"""What the gateway may ask of the tools process, with a key that opens nothing else: previews, and ending them."""
+"""What the gateway may ask of the tools process, with a key that opens nothing else: previews, ending them, diffs."""
 
 import json
 from collections.abc import AsyncGenerator
@@ -9,7 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from hypercode.domain.address import CONNECT_RETRIES, Address, base_url, unix_socket
 from hypercode.domain.errors import HyperCodeError, Unavailable
+from hypercode.domain.snapshot import Comparison
 from hypercode.domain.web_exchange import WebAnswer, WebRequest, from_wire
+from hypercode.platform_api.snapshots import SnapshotCompare
 from hypercode.platform_api.wire import rebuilt_error
 from hypercode.telemetry.tracing import send_trace
 
@@ -66,12 +68,19 @@ class PreviewClient:
             raise _gone(error) from error
 
     async def deployment_stop(self, request: DeploymentStop) -> None:
+        await self._post("deployment_stop", request)
+
+    async def snapshot_compare(self, request: SnapshotCompare) -> Comparison:
+        return Comparison.model_validate_json(await self._post("snapshot_compare", request))
+
+    async def _post(self, verb: str, request: BaseModel) -> bytes:
         try:
-            response = await self._http.post("deployment_stop", content=request.model_dump_json())
+            response = await self._http.post(verb, content=request.model_dump_json())
         except httpx2.HTTPError as error:
             raise _gone(error) from error
         if response.status_code != 200:
             raise _refusal(response.content)
+        return response.content
 
 
 def _refusal(body: bytes) -> HyperCodeError:

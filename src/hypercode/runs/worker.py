@@ -28,6 +28,7 @@ from hypercode.events.questions import expire_questions
 from hypercode.events.wake_ups import wake_ups
 from hypercode.platform_api.client import PlatformClient
 from hypercode.policy.files import load_policy
+from hypercode.runs.pruning import keep_pruning
 from hypercode.runs.sealing import keep_sealing
 from hypercode.runs.services import Services
 from hypercode.runs.workflow import register
@@ -73,6 +74,7 @@ async def serve(settings: Settings, database_url: str, executor_id: str, roles: 
         asyncio.create_task(_listen_for_decisions(services)),
         asyncio.create_task(_look_for_cancels(services)),
         asyncio.create_task(keep_sealing(database)),
+        asyncio.create_task(keep_pruning(services)),
         asyncio.create_task(_look_for_expiries(services)),
     ]
     await _launch(services, database_url, executor_id, roles)

@@ -14,7 +14,7 @@ from hypercode.domain.run import Run, RunStatus, WaitReason
 from hypercode.store.channels import RUN_CONTROL
 from hypercode.store.database import wake
 from hypercode.store.queue import resume_run
-from hypercode.store.tables import RunRow, TaskRow
+from hypercode.store.tables import RunEventRow, RunRow, TaskRow
 
 
 async def create_run(  # noqa: PLR0913 - a run's columns, by name
@@ -117,6 +117,14 @@ async def live_runs(session: AsyncSession) -> list[LiveRuns]:
         .group_by(RunRow.role, RunRow.status, RunRow.wait_reason)
     )
     return [LiveRuns(*row) for row in rows]
+
+
+async def image_of_run(session: AsyncSession, run_id: str) -> str | None:
+    """Return the image that the run's environment came to, as its event says; None before that."""
+    said = select(RunEventRow.payload["image_id"].astext).where(
+        RunEventRow.run_id == run_id, RunEventRow.type == "environment.prepared"
+    )
+    return await session.scalar(said.order_by(RunEventRow.seq.desc()).limit(1))
 
 
 async def update_run(session: AsyncSession, run_id: str, **values: Any) -> None:

@@ -95,7 +95,7 @@ def create_app(
         ),
         platform=create_platform_app(
             PlatformWork(database, sandboxes, secrets),
-            SnapshotWork(database, sandboxes),
+            SnapshotWork(database, sandboxes, secrets),
             PreviewWork(database, sandboxes),
             keys,
             routes=beside,

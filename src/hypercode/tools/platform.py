@@ -25,7 +25,13 @@ from hypercode.domain.errors import (
 from hypercode.domain.web_exchange import begun, wire_form
 from hypercode.platform_api import types as api
 from hypercode.platform_api.previews import DeploymentStop, PreviewAsk
-from hypercode.platform_api.snapshots import SnapshotRestore, SnapshotTake
+from hypercode.platform_api.snapshots import (
+    SnapshotCheck,
+    SnapshotCompare,
+    SnapshotRestore,
+    SnapshotsPrune,
+    SnapshotTake,
+)
 from hypercode.platform_api.wire import error_body, http_status
 from hypercode.store.database import DATABASE_AWAY, database_away
 from hypercode.telemetry.tracing import Traced
@@ -71,6 +77,13 @@ def create_platform_app(
             verb("text_redact", api.TextRedact, work.text_redact),
             verb("snapshot_take", SnapshotTake, snapshots.take),
             verb("snapshot_restore", SnapshotRestore, snapshots.restore),
+            verb("snapshot_check", SnapshotCheck, snapshots.check),
+            verb("snapshots_prune", SnapshotsPrune, snapshots.prune),
+            Route(
+                "/platform/snapshot_compare",
+                _plain(SnapshotCompare, snapshots.compare, [keys.platform, keys.preview]),
+                methods=["POST"],
+            ),
             Route("/platform/environment_build", _streamed(work, worker), methods=["POST"]),
             Route(
                 "/platform/check_run",

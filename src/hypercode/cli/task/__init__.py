@@ -5,8 +5,10 @@ import typer
 from hypercode.cli.lazy import LazyCommands
 
 VERBS = {
+    "bisect": "Find the first step of a run whose snapshot breaks a check.",
     "cancel": "Stop a run and all its children; what it has changed so far is kept as its diff.",
     "watch": "Show a run from its first event, or from the one after --after, and follow it to its end.",
+    "diff": "Show what changed in a run's workspace between two of its events.",
 }
 
 
