@@ -52,6 +52,18 @@ class Outcome(BaseModel):
     summary: str = ""
 
 
+class Used(BaseModel):
+    """What the run used, as its last event tells it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    cost: float
+    tokens_in: int
+    tokens_out: int
+    turns: int
+    elapsed_s: float
+
+
 async def export_diff(services: Services, facts: RunFacts) -> dict[str, Any]:
     """Take the work tree as it is now, and keep its comparison with the base."""
     exported = await services.platform.diff_export(
@@ -74,7 +86,7 @@ async def export_diff(services: Services, facts: RunFacts) -> dict[str, Any]:
             head_tree=exported.head_tree,
         )
         await log.append(session, run, "diff", [event])
-    return {"head_commit": exported.head_commit, "head_tree": exported.head_tree, "artifact_id": artifact.id}
+    return {"head_commit": exported.head_commit, **event.model_dump(mode="json")}
 
 
 async def verify(services: Services, facts: RunFacts, head: dict[str, Any]) -> dict[str, Any]:
@@ -105,20 +117,22 @@ async def verify(services: Services, facts: RunFacts, head: dict[str, Any]) -> d
         diff=diff,
         progress=progress,
     )
+    told = VerificationFinished(
+        verdict=verified.verdict,
+        attestation_artifact_id=verified.attestation_artifact_id,
+        words=verified.words,
+    )
     await services.record(
         facts.run_id,
         "verified",
-        VerificationFinished(
-            verdict=verified.verdict,
-            attestation_artifact_id=verified.attestation_artifact_id,
-            words=verified.words,
-        ),
+        told,
         proof=verified.verdict.grade.value,
         verified=verified.verdict.verified,
     )
     return {
         "verdict": verified.verdict.model_dump(mode="json"),
         "attestation": verified.attestation_artifact_id,
+        "words": verified.words,
     }
 
 
@@ -131,33 +145,21 @@ async def finish(
     verified: dict[str, Any] | None,
 ) -> dict[str, Any]:
     """Write the run's end: its row, its last event, the wake-up of a waiting parent, the seal on its audit."""
-    verdict = Verdict.model_validate(verified["verdict"]) if verified else None
     async with services.database.transaction() as session:
         run = await locked_run(session, run_id)
         now = datetime.now(UTC)
         run.status, run.ended_at, run.wait_reason = outcome.status.value, now, None
         run.error_code, run.error_message = outcome.error_code, outcome.error_message
-        event = RunFinished(
-            status=outcome.status,
-            proof=verdict.grade if verdict else Grade.UNPROVED,
-            reason=verdict.reason if verdict else (outcome.error_message or "Nothing was judged."),
-            verified=verdict.verified if verdict else False,
-            attestation=verified["attestation"] if verified else None,
-            diff=head["artifact_id"] if head else None,
-            protected_paths=[str(path) for path in run.protected_paths or ()],
-            tests=TestCounts(
-                passed=verdict.head_passed if verdict else 0, failed=verdict.head_failed if verdict else 0
-            ),
+        used = Used(
             cost=run.cost_usd,
             tokens_in=run.tokens_in,
             tokens_out=run.tokens_out,
             turns=run.turns,
             elapsed_s=(now - run.created_at).total_seconds(),
-            error_code=outcome.error_code,
-            error_message=outcome.error_message,
-            error_hint=outcome.error_hint,
         )
-        ended = RunStatusChanged(status=outcome.status, wait_reason=None, detail=event.reason)
+        ended, event = run_ended(
+            outcome, used, [str(path) for path in run.protected_paths or ()], head, verified
+        )
         await log.append(session, run, "finished", [ended, event])
         await withdraw_approvals(session, run_id)
         await withdraw_questions(session, run_id)
@@ -169,6 +171,34 @@ async def finish(
     RUNS_ENDED.labels(run.role, run.status, event.proof.value).inc()
     RUN_SECONDS.labels(run.role, run.status).observe(event.elapsed_s)
     return {}
+
+
+def run_ended(
+    outcome: Outcome,
+    used: Used,
+    protected: list[str],
+    head: dict[str, Any] | None,
+    verified: dict[str, Any] | None,
+) -> tuple[RunStatusChanged, RunFinished]:
+    """The last two events of a run."""
+    verdict = Verdict.model_validate(verified["verdict"]) if verified else None
+    finished = RunFinished(
+        status=outcome.status,
+        proof=verdict.grade if verdict else Grade.UNPROVED,
+        reason=verdict.reason if verdict else (outcome.error_message or "Nothing was judged."),
+        verified=verdict.verified if verdict else False,
+        attestation=verified["attestation"] if verified else None,
+        diff=head["artifact_id"] if head else None,
+        protected_paths=protected,
+        tests=TestCounts(
+            passed=verdict.head_passed if verdict else 0, failed=verdict.head_failed if verdict else 0
+        ),
+        error_code=outcome.error_code,
+        error_message=outcome.error_message,
+        error_hint=outcome.error_hint,
+        **used.model_dump(),
+    )
+    return RunStatusChanged(status=outcome.status, wait_reason=None, detail=finished.reason), finished
 
 
 async def remember_run(session: AsyncSession, run: RunRow, outcome: Outcome, event: RunFinished) -> None:

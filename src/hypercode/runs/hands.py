@@ -22,9 +22,9 @@ RETRY_PAUSES_S = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0)
 class Hands:
     """The tools of one run."""
 
-    def __init__(self, address: Address, token: str) -> None:
+    def __init__(self, address: Address, read_token: Callable[[], Awaitable[str]]) -> None:
         self._address = address
-        self._token = token
+        self._read_token = read_token
         self._session: ToolSession | None = None
         self._holder: asyncio.Task[None] | None = None
         self._opening = asyncio.Lock()
@@ -62,13 +62,13 @@ class Hands:
         async with self._opening:
             if self._session is None:
                 opened: asyncio.Future[ToolSession] = asyncio.get_running_loop().create_future()
-                self._holder = asyncio.create_task(self._hold(opened))
+                self._holder = asyncio.create_task(self._hold(await self._read_token(), opened))
                 self._session = await opened
             return self._session
 
-    async def _hold(self, opened: asyncio.Future[ToolSession]) -> None:
+    async def _hold(self, token: str, opened: asyncio.Future[ToolSession]) -> None:
         try:
-            async with ToolSession(self._address, self._token) as session:
+            async with ToolSession(self._address, token) as session:
                 opened.set_result(session)
                 await asyncio.Event().wait()
         except Unavailable as error:

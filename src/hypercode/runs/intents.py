@@ -1,7 +1,6 @@
 """Carries out what the loop asks for. Each intent is one durable step."""
 
 import asyncio
-import json
 import time
 from collections.abc import Awaitable, Iterable
 from typing import Any
@@ -23,17 +22,9 @@ from hypercode.domain.artifact import ArtifactKind
 from hypercode.domain.errors import BudgetExceeded, Conflict, ModelFailed
 from hypercode.domain.event import (
     NoticeRaised,
-    Payload,
     PlanItemChanged,
-    PlanSubmitted,
-    RunStatusChanged,
-    ToolCallCompleted,
     ToolCallProgressed,
-    ToolCallRequested,
-    ToolCallUncertain,
-    TurnCompleted,
 )
-from hypercode.domain.plan import Plan
 from hypercode.domain.run import RunStatus, WaitReason
 from hypercode.events import log
 from hypercode.llm.base import Model, ModelReply, ModelRequest, RequestedCall
@@ -47,6 +38,13 @@ from hypercode.runs.reports import report_of
 from hypercode.runs.services import Services
 from hypercode.runs.snapshots import Snapshots
 from hypercode.runs.speech import Speech, speaking, without_secrets
+from hypercode.runs.telling import (
+    CHILDREN_AWAITED,
+    CHILDREN_ENDED,
+    call_completed,
+    call_requested,
+    turn_completed,
+)
 from hypercode.runs.waiting import Waiting
 from hypercode.store.approvals import CALL
 from hypercode.store.artifacts import artifacts_of
@@ -64,8 +62,6 @@ from hypercode.telemetry.metrics import (
 )
 from hypercode.telemetry.tracing import span
 
-SHOWN_ARGUMENTS = 4_000
-SHOWN_RESULT = 8_000
 CHILD_SWEEP_S = 5.0
 
 
@@ -163,7 +159,7 @@ class Intents:
             run.tokens_out += reply.tokens_out
             run.cost_usd += reply.cost_usd or 0.0
             run.turns = turn
-            await log.append(session, run, key, [_turn_completed(turn, reply, duration_ms)])
+            await log.append(session, run, key, [turn_completed(turn, reply, duration_ms)])
         self._count(reply)
 
     def _count(self, reply: ModelReply) -> None:
@@ -187,14 +183,7 @@ class Intents:
 
     async def _call_tool(self, call: RequestedCall, key: str, turn: int) -> ToolOutcome:
         run_id = self._facts.run_id
-        arguments = json.dumps(call.arguments, ensure_ascii=False, indent=1)
-        await self._services.record(
-            run_id,
-            f"tool:{key}:requested",
-            ToolCallRequested(
-                call_id=key, turn=turn, tool=call.tool, arguments=_shown(arguments, SHOWN_ARGUMENTS)
-            ),
-        )
+        await self._services.record(run_id, f"tool:{key}:requested", call_requested(call, key, turn))
         said = 0
 
         async def progress(message: str) -> None:
@@ -207,20 +196,17 @@ class Intents:
         outcome = await self._waiting.settled(
             f"{CALL}{key}", lambda named: self._hands.call(call.tool, call.arguments, named, progress)
         )
-        await self._snapshots.after(call.tool, f"tool:{key}:completed", _told(call, key, outcome))
+        await self._snapshots.after(call.tool, f"tool:{key}:completed", call_completed(call, key, outcome))
         return outcome
 
     async def wait_for_children(self, intent: WaitForChildren, turn: int) -> dict[str, Any]:
         """Wait until all these runs have ended, then bring their changes together in plan order."""
         facts = self._facts
-        waiting = RunStatus.WAITING
         await self._services.record(
             facts.run_id,
             f"children:{turn}:waiting",
-            RunStatusChanged(
-                status=waiting, wait_reason=WaitReason.CHILDREN, detail="Coders work on the plan"
-            ),
-            status=waiting.value,
+            CHILDREN_AWAITED,
+            status=RunStatus.WAITING.value,
             wait_reason=WaitReason.CHILDREN.value,
         )
         children = await self._until_ended(set(intent.run_ids))
@@ -228,7 +214,7 @@ class Intents:
         await self._services.record(
             facts.run_id,
             f"children:{turn}:ended",
-            RunStatusChanged(status=RunStatus.RUNNING, wait_reason=None, detail="The Coders have ended"),
+            CHILDREN_ENDED,
             status=RunStatus.RUNNING.value,
             wait_reason=None,
         )
@@ -309,59 +295,3 @@ def _journal_entry(run: RunRow, key: str, reply: ModelReply | None):
         )
         .on_conflict_do_nothing()
     )
-
-
-def _turn_completed(turn: int, reply: ModelReply, duration_ms: float) -> TurnCompleted:
-    return TurnCompleted(
-        turn=turn,
-        text=reply.text,
-        tool_calls=[call.tool for call in reply.calls],
-        model=reply.model,
-        tokens_in=reply.tokens_in,
-        tokens_out=reply.tokens_out,
-        cost_usd=reply.cost_usd or 0.0,
-        duration_ms=duration_ms,
-    )
-
-
-def _told(call: RequestedCall, key: str, outcome: ToolOutcome) -> list[Payload]:
-    """The events that a finished call is told by."""
-    first = outcome.text.strip().splitlines()[0] if outcome.text.strip() else ""
-    payloads: list[Payload] = [
-        ToolCallCompleted(
-            call_id=key,
-            tool=call.tool,
-            ok=outcome.ok,
-            code=outcome.code,
-            summary=first[:200],
-            result=_shown(outcome.text, SHOWN_RESULT),
-            duration_ms=outcome.duration_ms,
-        )
-    ]
-    if outcome.code == "UNCERTAIN":
-        payloads.append(ToolCallUncertain(call_id=key, tool=call.tool))
-    if call.tool == "plan_submit" and outcome.ok:
-        payloads.append(
-            PlanSubmitted(
-                plan_id=str(outcome.data["plan_id"]),
-                version=int(outcome.data["version"]),
-                plan=Plan.model_validate(call.arguments),
-            )
-        )
-    if call.tool == "task_delegate" and outcome.ok:
-        payloads.append(
-            PlanItemChanged(
-                item_id=str(call.arguments["item_id"]),
-                status="delegated",
-                child_run_id=str(outcome.data["run_id"]),
-                detail="Handed to a Coder.",
-            )
-        )
-    return payloads
-
-
-def _shown(text: str, limit: int) -> str:
-    if len(text) <= limit:
-        return text
-    head = limit * 3 // 4
-    return f"{text[:head]}\n… {len(text) - limit} characters left out …\n{text[head - limit :]}"

@@ -54,6 +54,9 @@ class RunFacts(BaseModel):
     environment: EnvironmentSettings
 
 
+BEGUN = RunStatusChanged(status=RunStatus.RUNNING, wait_reason=None, detail="Preparing the workspace")
+
+
 async def begin(services: Services, run_id: str) -> dict[str, Any]:
     """Read the run's facts and say that a worker took it up."""
     async with services.database.transaction() as session:
@@ -86,7 +89,7 @@ async def begin(services: Services, run_id: str) -> dict[str, Any]:
     await services.record(
         run_id,
         "begin",
-        RunStatusChanged(status=RunStatus.RUNNING, wait_reason=None, detail="Preparing the workspace"),
+        BEGUN,
         status=RunStatus.RUNNING.value,
         started_at=datetime.now(UTC),
     )
@@ -106,6 +109,14 @@ async def open_workspace(services: Services, facts: RunFacts) -> dict[str, Any]:
             from_workspace=facts.parent_workspace_id,
         )
     )
+    await services.record(
+        facts.run_id, "workspace", *workspace_opened(facts, opened), base_commit=opened.base_commit
+    )
+    return opened.model_dump(mode="json")
+
+
+def workspace_opened(facts: RunFacts, opened: api.WorkspaceOpened) -> list[Payload]:
+    """What is told of the workspace: what the run starts from, and what of the source is not in it."""
     payloads: list[Payload] = [
         RunStarted(
             role=facts.role, model=facts.model, base_commit=opened.base_commit, base_note=opened.head_note
@@ -129,8 +140,7 @@ async def open_workspace(services: Services, facts: RunFacts) -> dict[str, Any]:
                 hint="Commit them, or use --include-dirty to take them along.",
             )
         )
-    await services.record(facts.run_id, "workspace", *payloads, base_commit=opened.base_commit)
-    return opened.model_dump(mode="json")
+    return payloads
 
 
 async def build_environment(services: Services, facts: RunFacts) -> dict[str, Any]:
@@ -166,18 +176,18 @@ async def build_environment(services: Services, facts: RunFacts) -> dict[str, An
             ),
         )
         raise
-    await services.record(
-        facts.run_id,
-        "environment",
-        EnvironmentPrepared(
-            image_id=environment.image_id,
-            recipe_source=environment.recipe.source,
-            recipe_digest=environment.recipe_digest,
-            cached=environment.cached,
-            build_s=environment.build_s,
-        ),
-    )
+    await services.record(facts.run_id, "environment", environment_prepared(environment))
     return environment.model_dump(mode="json")
+
+
+def environment_prepared(environment: Environment) -> EnvironmentPrepared:
+    return EnvironmentPrepared(
+        image_id=environment.image_id,
+        recipe_source=environment.recipe.source,
+        recipe_digest=environment.recipe_digest,
+        cached=environment.cached,
+        build_s=environment.build_s,
+    )
 
 
 async def freeze_checks(
@@ -198,25 +208,28 @@ async def freeze_checks(
         how = detected.how
     checks = _within(checks, facts.budget)
     frozen = await services.verifier.freeze(run_id=facts.run_id, environment=environment, checks=checks)
-    await services.record(
-        facts.run_id,
-        "checks",
-        ChecksFrozen(
-            checks=checks,
-            detected=not facts.checks,
-            base_passed=frozen.base_passed,
-            base_failed=frozen.base_failed,
-            base_red=frozen.base_red,
-        ),
-        *unusable_notices(frozen.reports),
-    )
-    return {
+    settled = {
         "checks": [check.model_dump(mode="json") for check in checks],
         "how": how,
         "base_red": frozen.base_red,
         "base_passed": frozen.base_passed,
         "base_failed": frozen.base_failed,
     }
+    await services.record(
+        facts.run_id, "checks", checks_frozen(facts, settled), *unusable_notices(frozen.reports)
+    )
+    return settled
+
+
+def checks_frozen(facts: RunFacts, settled: dict[str, Any]) -> ChecksFrozen:
+    """What is told of the checks that were settled."""
+    return ChecksFrozen(
+        checks=[Check.model_validate(check) for check in settled["checks"]],
+        detected=not facts.checks,
+        base_passed=settled["base_passed"],
+        base_failed=settled["base_failed"],
+        base_red=settled["base_red"],
+    )
 
 
 def unusable_notices(reports: Sequence[CheckReport]) -> list[NoticeRaised]:

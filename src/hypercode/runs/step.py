@@ -6,12 +6,14 @@ the same place; a person's cancel ends the step at once and is a result as well.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import structlog
 from dbos import DBOS
+from pydantic import BaseModel
 
 from hypercode.domain.errors import Cancelled, EnvironmentFailed, HyperCodeError, Unavailable
+from hypercode.runs.asked import digest_of
 from hypercode.runs.segments import PARKED
 from hypercode.runs.services import Services
 from hypercode.runs.waiting import Park, Waiting
@@ -23,6 +25,7 @@ logger = structlog.get_logger(__name__)
 
 Work = Callable[[], Awaitable[dict[str, Any]]]
 T = TypeVar("T")
+ASKED = "asked"
 AWAY = (Unavailable, *DATABASE_AWAY)
 AWAY_PAUSES_S = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 8.0)
 """A part of the platform that was killed is back within this time, Postgres included."""
@@ -49,6 +52,16 @@ class StepFailed(HyperCodeError):
         self.phase = kept.get("phase", "")
 
 
+class StepDoer(Protocol):
+    """Does the steps of a run: durably, or again from a recording. ``asked`` is what the result depends on."""
+
+    async def do(
+        self, name: str, work: Work, *, asked: BaseModel | None = None, cancellable: bool = True
+    ) -> dict[str, Any]:
+        """Return the step's result; raises what was raised in its place."""
+        ...
+
+
 class Steps:
     """The durable steps of one segment of a run; ``earlier`` are the results that segments before it came to."""
 
@@ -60,10 +73,13 @@ class Steps:
         self._waiting = waiting
         self._earlier = earlier
 
-    async def do(self, name: str, work: Work, *, cancellable: bool = True) -> dict[str, Any]:
+    async def do(
+        self, name: str, work: Work, *, asked: BaseModel | None = None, cancellable: bool = True
+    ) -> dict[str, Any]:
         """Do the work once and return its result; raises StepFailed, Cancelled when a person stopped it, or Park."""
         if name in self._earlier:
-            return _result_of(self._earlier[name])
+            return result_of(self._earlier[name])
+        question = {} if asked is None else {ASKED: digest_of(asked)}
 
         async def guarded() -> dict[str, Any]:
             # "model:3" is the third of its kind; the label is the kind.
@@ -72,18 +88,18 @@ class Steps:
                 timed(STEP_SECONDS, name.partition(":")[0]) as timing,
             ):
                 try:
-                    return await self._done_or_parked(work, cancellable=cancellable)
+                    return await self._done_or_parked(work, cancellable=cancellable) | question
                 except Cancelled:
                     timing.outcome = "cancelled"
-                    return {"cancelled": True}
+                    return {"cancelled": True, **question}
                 except HyperCodeError as error:
                     timing.outcome = "failed"
-                    return {"error": _kept(error)}
+                    return {"error": _kept(error), **question}
                 except DATABASE_AWAY as error:
                     timing.outcome = "failed"
-                    return {"error": _kept(database_away(error))}
+                    return {"error": _kept(database_away(error)), **question}
 
-        return _result_of(await DBOS.run_step_async({"name": name}, guarded))
+        return result_of(await DBOS.run_step_async({"name": name}, guarded))
 
     async def _done_or_parked(self, work: Work, *, cancellable: bool) -> dict[str, Any]:
         while True:
@@ -109,7 +125,8 @@ class Steps:
             await asyncio.gather(task, stop, return_exceptions=True)
 
 
-def _result_of(result: dict[str, Any]) -> dict[str, Any]:
+def result_of(result: dict[str, Any]) -> dict[str, Any]:
+    """What a kept result comes to: a value, or what was raised in its place."""
     if "error" in result:
         raise StepFailed(result["error"])
     if "cancelled" in result:

@@ -38,7 +38,7 @@ from hypercode.runs.preparation import RunFacts
 from hypercode.runs.segments import finished_steps
 from hypercode.runs.services import Services
 from hypercode.runs.snapshots import Snapshots
-from hypercode.runs.step import StepFailed, Steps, patiently
+from hypercode.runs.step import StepDoer, StepFailed, Steps, patiently
 from hypercode.runs.waiting import Park, Waiting
 from hypercode.store.queue import RUN_WORKFLOW
 from hypercode.store.runs import get_run
@@ -54,7 +54,8 @@ def register(services: Services) -> None:
     async def run_segment(run_id: str, segment: int = 0) -> None:  # pyright: ignore[reportUnusedFunction]
         with resumed(await _trace_of(services, run_id), "run", run_id=run_id):
             earlier = await _finished_before(services, run_id, segment)
-            await RunWorkflow(services, run_id, segment, earlier).go()
+            waiting = Waiting(services, run_id, segment)
+            await RunWorkflow(services, run_id, waiting, Steps(services, run_id, waiting, earlier)).go()
 
 
 async def _finished_before(services: Services, run_id: str, segment: int) -> dict[str, dict[str, Any]]:
@@ -80,13 +81,11 @@ async def _trace_of(services: Services, run_id: str) -> str | None:
 class RunWorkflow:
     """One segment of a run, on one worker. A run has more than one when it waited long for a person."""
 
-    def __init__(
-        self, services: Services, run_id: str, segment: int, earlier: dict[str, dict[str, Any]]
-    ) -> None:
+    def __init__(self, services: Services, run_id: str, waiting: Waiting, steps: StepDoer) -> None:
         self._services = services
         self._run_id = run_id
-        self._waiting = Waiting(services, run_id, segment)
-        self._steps = Steps(services, run_id, self._waiting, earlier)
+        self._waiting = waiting
+        self._steps = steps
         self._facts: RunFacts | None = None
         self._head: dict[str, Any] | None = None
         self._verified: dict[str, Any] | None = None
@@ -119,6 +118,7 @@ class RunWorkflow:
             lambda: conclusion.finish(
                 self._services, self._facts, self._run_id, outcome, self._head, self._verified
             ),
+            asked=outcome,
             cancellable=False,
         )
         await self._clean_up()
@@ -164,8 +164,7 @@ class RunWorkflow:
             async with self._services.database.transaction() as session:
                 return (await get_run(session, facts.run_id)).grant_token
 
-        token = await patiently(read_grant)
-        hands = Hands(self._services.settings.address_of("tools"), token)
+        hands = Hands(self._services.settings.address_of("tools"), lambda: patiently(read_grant))
         try:
             return await self._drive(facts, checks, hands)
         finally:
@@ -213,15 +212,19 @@ class RunWorkflow:
         match intent:
             case CallModel():
                 return ModelReply.model_validate(
-                    await self._steps.do(f"model:{turn}", lambda: intents.call_model(intent))
+                    await self._steps.do(f"model:{turn}", lambda: intents.call_model(intent), asked=intent)
                 )
             case CallTools():
                 return ToolsDone.model_validate(
-                    await self._steps.do(f"tools:{turn}", lambda: intents.call_tools(intent, turn))
+                    await self._steps.do(
+                        f"tools:{turn}", lambda: intents.call_tools(intent, turn), asked=intent
+                    )
                 )
             case WaitForChildren():
                 return ChildrenEnded.model_validate(
-                    await self._steps.do(f"children:{turn}", lambda: intents.wait_for_children(intent, turn))
+                    await self._steps.do(
+                        f"children:{turn}", lambda: intents.wait_for_children(intent, turn), asked=intent
+                    )
                 )
             case Finish():
                 raise AssertionError("Finish is no step")
