@@ -5,7 +5,7 @@ VENV := .venv/bin
 TWO := -n 2 --dist loadfile
 ATTACKS := tests/tools/test_attacks*.py tests/tools/test_secrets.py tests/tools/test_deployments.py
 .DEFAULT_GOAL := help
-.PHONY: help conformance judges peers test-stack chaos attacks tools-reference setup setup-dev demo up compose-up compose-down compose-logs test test-fast check web web-check dashboards bench clean
+.PHONY: help conformance judges peers test-stack chaos attacks tools-reference recordings setup setup-dev demo up compose-up compose-down compose-logs test test-fast check web web-check dashboards bench clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-13s %s\n", $$1, $$2}'
@@ -75,6 +75,9 @@ dashboards: ## Write Grafana's dashboards anew
 attacks: ## The attack table over both revisions of MCP, the race in its full 20,000 rounds (minutes)
 	RACE_ROUNDS=20000 $(VENV)/pytest -q -s $(ATTACKS) | grep -v -e tool_call -e policy.loaded
 	HYPERCODE_TEST_REVISION=legacy $(VENV)/pytest -q $(ATTACKS)
+
+recordings: ## Record the runs anew that every `make test` replays, in real containers (minutes)
+	$(VENV)/python scripts/record_replays.py
 
 tools-reference: ## Write docs/reference/tools.md anew from the tools' schemas
 	$(VENV)/python -m scripts.tools_reference

@@ -56,7 +56,9 @@ def parameters(name: str) -> list[Any]:
     command = root.get_command(None, name)
     if not isinstance(command, TyperGroup):
         return command.params
-    return [parameter for child in command.commands.values() for parameter in child.params]
+    group: Any = command
+    verbs = [group.get_command(None, verb) for verb in group.list_commands(None)]
+    return [parameter for verb in verbs for parameter in verb.params]
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -276,10 +276,12 @@ async def open_sandbox(services: Services, facts: RunFacts, environment: Environ
             read_only=facts.role is AgentRole.ARCHITECT,
         )
     )
-    await services.record(
-        facts.run_id, "sandbox", SandboxStarted(sandbox_id=opened.sandbox_id, phases_ms=opened.phases_ms)
-    )
+    await services.record(facts.run_id, "sandbox", sandbox_started(opened))
     return opened.model_dump(mode="json")
+
+
+def sandbox_started(opened: api.SandboxOpened) -> SandboxStarted:
+    return SandboxStarted(sandbox_id=opened.sandbox_id, phases_ms=opened.phases_ms)
 
 
 def _as_check(command: str, facts: RunFacts) -> Check:

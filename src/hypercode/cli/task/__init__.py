@@ -9,6 +9,8 @@ VERBS = {
     "cancel": "Stop a run and all its children; what it has changed so far is kept as its diff.",
     "watch": "Show a run from its first event, or from the one after --after, and follow it to its end.",
     "diff": "Show what changed in a run's workspace between two of its events.",
+    "export": "Write a run's recording to a file.",
+    "replay": "Run a recorded run again from its recorded answers, and say where it goes another way.",
 }
 
 
