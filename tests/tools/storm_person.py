@@ -8,8 +8,8 @@ from storm import Caller, calling
 
 from hypercode.domain.approval import Decision
 from hypercode.domain.question import Answer
-from hypercode.runs.approvals import decide_approval
-from hypercode.runs.questions import answer_question
+from hypercode.events.approvals import decide_approval
+from hypercode.events.questions import answer_question
 from hypercode.settings import ApprovalSettings
 from hypercode.store.database import Database
 from hypercode.store.tables import RunRow, UserRow
