@@ -67,6 +67,13 @@ class ApprovalSettings(BaseModel):
     by_another_person: bool = False
 
 
+class BudgetSettings(BaseModel):
+    """Budgets: how long a run waits for a top-up, and how long a tool call lasts that has no limit of its own."""
+
+    paused_s: float = Field(default=48 * 3600.0, ge=1, le=48 * 3600)
+    tool_s: float = Field(default=120.0, gt=0, le=3600)
+
+
 class GatewaySettings(BaseModel):
     """The one TCP listener."""
 
@@ -130,6 +137,7 @@ class Settings(BaseSettings):
     sandbox: SandboxSettings = Field(default_factory=SandboxSettings)
     llm: LlmSettings = Field(default_factory=LlmSettings)
     approvals: ApprovalSettings = Field(default_factory=ApprovalSettings)
+    budgets: BudgetSettings = Field(default_factory=BudgetSettings)
     gateway: GatewaySettings = Field(default_factory=GatewaySettings)
     address: AddressSettings = Field(default_factory=AddressSettings)
 

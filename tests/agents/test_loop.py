@@ -24,7 +24,6 @@ from hypercode.agents.intent import (
 )
 from hypercode.agents.loop import agent_loop
 from hypercode.agents.profile import AgentProfile
-from hypercode.domain.budget import Budget
 from hypercode.domain.check import Check
 from hypercode.domain.run import Ending, RunStatus
 from hypercode.llm.base import Message, ModelReply, RequestedCall, ToolSpec
@@ -62,12 +61,11 @@ class Played:
         *,
         tool: Tool = fine,
         profile: AgentProfile | None = None,
-        limits: Budget | None = None,
     ) -> None:
         self.intents: list[Intent] = []
         self._replies = replies
         self._tool = tool
-        loop = agent_loop(CONTRACT, TOOLS, profile or coder(), limits or Budget(max_turns=200))
+        loop = agent_loop(CONTRACT, TOOLS, profile or coder())
         intent = next(loop)
         self.intents.append(intent)
         while not isinstance(intent, Finish):
@@ -185,13 +183,6 @@ def test_three_unusable_replies_in_a_row_are_told_the_fourth_ends_the_run() -> N
     assert mixed.finish.ending is Ending.FINISHED
 
 
-def test_the_turn_limit_ends_the_run_at_a_legal_boundary() -> None:
-    played = Played(lambda turn: says("", call("fs_read", path=str(turn))), limits=Budget(max_turns=3))
-    assert played.kinds == ["CallModel", "CallTools"] * 3 + ["Finish"]
-    assert played.finish.ending is Ending.LIMIT_REACHED
-    assert "3 turns" in played.finish.summary
-
-
 def test_a_question_is_an_ending_of_its_own() -> None:
     played = Played([says("NEEDS INPUT: Which of the two?")])
     assert played.finish == Finish(ending=Ending.NEEDS_INPUT, summary="Which of the two?")
@@ -273,7 +264,7 @@ def test_an_architect_that_stops_asking_is_told_before_it_may_finish() -> None:
 
 
 def test_a_wrong_result_is_the_executors_fault() -> None:
-    loop = agent_loop(CONTRACT, TOOLS, coder(), Budget())
+    loop = agent_loop(CONTRACT, TOOLS, coder())
     next(loop)
     with pytest.raises(TypeError, match="ModelReply was due"):
         loop.send(ToolsDone(outcomes=[]))

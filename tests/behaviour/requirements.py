@@ -49,6 +49,10 @@ REQUIREMENTS = {
         "A run that reaches its budget stops with exit code 4 and keeps the diff so far.",
         "architecture.md, Contracts",
     ),
+    "budget:pause": Requirement(
+        "A task whose budget is used up pauses, goes on when topped up, and counts a model call that was killed.",
+        "issue:#5, Budgets",
+    ),
     "run:interrupt": Requirement(
         "Ctrl-C cancels the run, keeps the diff so far, and ends with exit code 130.",
         "architecture.md, Contracts",

@@ -32,13 +32,14 @@ class Waiting:
     platform: Platform
     person: Person
 
-    def start(self, source: Path, turns: list[dict[str, Any]]) -> str:
+    def start(self, source: Path, turns: list[dict[str, Any]], budget: dict[str, Any] | None = None) -> str:
         """Start a scripted run and return its id."""
         script = source.parent / f"{source.name}.yaml"
         script.write_text(json.dumps({"turns": turns}))
         place = {"source": str(source), "source_kind": "local_path", "name": source.parent.name}
         project = self.person.post("/projects", place)["id"]
         task = {"project_id": project, "prompt": "Do it.", "model": f"scripted:{script}", "routing": "coder"}
+        task |= {"budget": budget} if budget else {}
         return self.person.post("/tasks", task)["run_id"]
 
     def get(self, path: str) -> dict[str, Any]:

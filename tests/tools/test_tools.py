@@ -13,6 +13,8 @@ from hypercode.domain.role import AgentRole
 from hypercode.platform_api import types as api
 from hypercode.platform_api.client import PlatformClient
 from hypercode.policy.grants import verify
+from hypercode.sandbox.meters import CGROUPS, PLACES
+from hypercode.store.budgets import accounts_of, read_accounts
 from hypercode.store.database import Database
 from hypercode.store.tables import RunRow
 
@@ -160,6 +162,9 @@ PLAN = {
 }
 
 
+DELEGATED = {"item_id": "one", "model": "scripted:x", "share": {"turns": 7}}
+
+
 async def test_an_architect_plans_and_hands_items_on_once(
     hands: Any, minting: Any, new_run: Any, database: Database
 ) -> None:
@@ -175,9 +180,9 @@ async def test_an_architect_plans_and_hands_items_on_once(
         early = await tools.call("task_delegate", {"item_id": "one"}, key="a")
         cyclic = await tools.call("plan_submit", {"summary": "x", "items": PLAN["items"][::-1]}, key="b")
         plan = await tools.call("plan_submit", PLAN, key="c")
-        first = await tools.call("task_delegate", {"item_id": "one", "model": "scripted:x"}, key="d")
+        first = await tools.call("task_delegate", DELEGATED, key="d")
         again = await tools.call("task_delegate", {"item_id": "one"}, key="e")
-        repeated = await tools.call("task_delegate", {"item_id": "one", "model": "scripted:x"}, key="d")
+        repeated = await tools.call("task_delegate", DELEGATED, key="d")
         blocked = await tools.call("task_delegate", {"item_id": "two"}, key="f")
         none = await tools.call("task_delegate", {"item_id": "three"}, key="g")
         status = await tools.call("plan_status", {}, key="h")
@@ -198,13 +203,16 @@ async def test_an_architect_plans_and_hands_items_on_once(
     ]
     async with database.transaction() as session:
         child = await session.get(RunRow, first.data["run_id"])
-    assert child is not None
+        assert child is not None
+        accounts = await accounts_of(session, child.id, child.task_id)
+        shares = await read_accounts(session, accounts)
     assert (child.parent_run_id, child.plan_item_id, child.model, child.role) == (
         architect.id,
         "one",
         "scripted:x",
         "coder",
     )
+    assert [(share.id, share.limits.max_turns) for share in shares] == [(child.id, 7), (child.task_id, 200)]
     grant = verify(minting.public_hex, child.grant_token, datetime.now(UTC))
     assert (grant.run_id, grant.workspace_id, grant.lineage) == (
         child.id,
@@ -214,3 +222,18 @@ async def test_an_architect_plans_and_hands_items_on_once(
     assert grant.expires_at <= datetime.now(UTC) + timedelta(hours=1)
     async with ToolSession(hands.socket, child.grant_token) as tools:
         assert (await tools.call("sh_exec", {"script": "true"}, key="k")).code == "SANDBOX_DOWN"
+
+
+async def test_a_call_says_what_its_sandbox_has_used(hands: Any) -> None:
+    script = "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done"
+    readings = [await hands.call("sh_exec", script=each) for each in ("true", script, "true")]
+    visible = any((CGROUPS / place).parent.parent.is_dir() for place in PLACES if "{id}/" in place)
+    assert all((reading.cpu is not None) == visible for reading in readings)
+    if not visible:
+        return
+    (first, second, third) = [reading.cpu for reading in readings]
+    assert first.sandbox == second.sandbox == third.sandbox
+    burnt = second.whole_us - first.whole_us
+    assert 10_000 < burnt <= readings[1].duration_ms * 1000 * 2
+    assert third.whole_us - second.whole_us < burnt
+    assert (await hands.call("fs_read", path="nothing")).cpu == third

@@ -42,6 +42,13 @@ class Finish(Frozen):
     summary: str
 
 
+class CpuReading(Frozen):
+    """The CPU time that a sandbox has used since it was started, in microseconds, as it was after a call."""
+
+    sandbox: str
+    whole_us: int
+
+
 class ToolOutcome(Frozen):
     """What a tool call came to: ``code`` is ``OK`` or a stable error code, ``text`` for reading, ``data`` typed."""
 
@@ -50,6 +57,7 @@ class ToolOutcome(Frozen):
     text: str
     data: dict[str, Any] = Field(default_factory=dict)
     duration_ms: float = 0.0
+    cpu: CpuReading | None = None
 
 
 class ToolsDone(Frozen):

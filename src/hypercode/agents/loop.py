@@ -23,7 +23,6 @@ from hypercode.agents.intent import (
 )
 from hypercode.agents.profile import AgentProfile
 from hypercode.agents.stuck import NUDGE_AT, READ_ONLY, STUCK_AT, CircleWatch, evidence, nudge
-from hypercode.domain.budget import Budget
 from hypercode.domain.run import Ending
 from hypercode.llm.base import ModelReply, RequestedCall, ToolSpec
 
@@ -42,9 +41,9 @@ class Ended(Exception):
         self.finish = Finish(ending=ending, summary=summary)
 
 
-def agent_loop(contract: TaskContract, tools: list[ToolSpec], profile: AgentProfile, limits: Budget) -> Steps:
+def agent_loop(contract: TaskContract, tools: list[ToolSpec], profile: AgentProfile) -> Steps:
     """Work on the contract; the last intent is always ``Finish``."""
-    agent = _Agent(contract, tools, profile, limits)
+    agent = _Agent(contract, tools, profile)
     try:
         while True:
             yield from agent.turn()
@@ -55,15 +54,12 @@ def agent_loop(contract: TaskContract, tools: list[ToolSpec], profile: AgentProf
 class _Agent:
     """What the loop remembers between turns."""
 
-    def __init__(
-        self, contract: TaskContract, tools: list[ToolSpec], profile: AgentProfile, limits: Budget
-    ) -> None:
+    def __init__(self, contract: TaskContract, tools: list[ToolSpec], profile: AgentProfile) -> None:
         self.context = Context(profile, contract)
         self.delegation = Delegation()
         self.watch = CircleWatch()
         self.tools = tools
         self.names = {tool.name for tool in tools}
-        self.limits = limits
         self.turns = 0
         self.format_errors = 0
         self.used_ids: set[str] = set()
@@ -73,8 +69,6 @@ class _Agent:
         if self.delegation.complete:
             yield from self.children()
         self.turns += 1
-        if self.limits.max_turns is not None and self.turns > self.limits.max_turns:
-            raise Ended(Ending.LIMIT_REACHED, f"Stopped after {self.limits.max_turns} turns, the limit.")
         intent = CallModel(messages=self.context.messages(), tools=self.tools, turn=self.turns)
         reply = _expect(ModelReply, (yield intent))
         calls = self.own_ids(reply.calls)

@@ -9,11 +9,11 @@ import httpx2
 from mcp import Client, MCPError, types
 from mcp.client.streamable_http import streamable_http_client
 
-from hypercode.agents.intent import ToolOutcome
+from hypercode.agents.intent import CpuReading, ToolOutcome
 from hypercode.domain.address import Address, base_url, unix_socket
 from hypercode.domain.errors import Unavailable
 from hypercode.llm.base import ToolSpec
-from hypercode.mcp_protocol.schemas import IDEMPOTENCY_KEY
+from hypercode.mcp_protocol.schemas import CPU, IDEMPOTENCY_KEY
 
 READ_TIMEOUT_S = 1200.0
 """Longer than any tool's own limit; the server ends calls, not the client."""
@@ -127,4 +127,12 @@ def _outcome(result: types.CallToolResult, duration_ms: float) -> ToolOutcome:
     data = cast(dict[str, Any], result.structured_content or {})
     text = "\n".join(part.text for part in result.content if isinstance(part, types.TextContent))
     code = str(data.get("code", "INTERNAL")) if result.is_error else "OK"
-    return ToolOutcome(ok=not result.is_error, code=code, text=text, data=data, duration_ms=duration_ms)
+    cpu = (result.meta or {}).get(CPU)
+    return ToolOutcome(
+        ok=not result.is_error,
+        code=code,
+        text=text,
+        data=data,
+        duration_ms=duration_ms,
+        cpu=CpuReading.model_validate(cpu) if cpu is not None else None,
+    )

@@ -13,14 +13,16 @@ from rich.syntax import Syntax
 from hypercode.cli.show import plain
 from hypercode.domain.approval import ApprovalScope, Decision
 from hypercode.domain.errors import Conflict, PermissionDenied
-from hypercode.domain.event import ApprovalRequested, Event, PlanItemChanged, QuestionAsked
+from hypercode.domain.event import ApprovalRequested, BudgetReached, Event, PlanItemChanged, QuestionAsked
 from hypercode.domain.question import MAX_ANSWER, Answer
 from hypercode.domain.tool_call import Touched
 from hypercode.events.approvals import decide_approval
 from hypercode.events.live import LiveEvents
 from hypercode.events.questions import answer_question
+from hypercode.runs.top_up import give_up
 from hypercode.settings import ApprovalSettings
 from hypercode.store.database import Database
+from hypercode.store.runs import get_run
 from hypercode.store.users import ensure_local_user, to_domain
 
 NOBODY = "Nobody is there to ask: this run has no terminal."
@@ -59,6 +61,8 @@ class Asking:
                 self._start(self._decide(ApprovalRequested.model_validate(event.payload)))
             case QuestionAsked.type:
                 self._start(self._answer(QuestionAsked.model_validate(event.payload)))
+            case BudgetReached.type:
+                self._start(self._give_up(event.run_id))
             case PlanItemChanged.type:
                 item = PlanItemChanged.model_validate(event.payload)
                 if item.status == "delegated" and item.child_run_id is not None:
@@ -131,6 +135,11 @@ class Asking:
                     await answer_question(session, user, asked.question_id, Answer(answer=words))
             except Conflict as error:
                 self._say(error.message)
+
+    async def _give_up(self, run_id: str) -> None:
+        """Nobody raises a budget from a terminal that follows one run: it ends, and its diff is kept."""
+        async with self._database.transaction() as session:
+            await give_up(session, (await get_run(session, run_id)).task_id)
 
     async def _answered(self, asked: QuestionAsked) -> str:
         self._console.print(f"\n[bold yellow]?[/bold yellow] {escape(plain(asked.question))}")

@@ -38,7 +38,10 @@ def run(  # noqa: PLR0913 - the options of a command
     max_turns: Annotated[int | None, typer.Option(help="Budget: model calls.", min=1)] = None,
     max_tokens: Annotated[int | None, typer.Option(help="Budget: tokens in and out.", min=1)] = None,
     budget: Annotated[float | None, typer.Option(help="Budget: US dollars.", min=0)] = None,
-    max_time: Annotated[float | None, typer.Option(help="Budget: seconds of wall time.", min=1)] = None,
+    max_time: Annotated[float | None, typer.Option(help="Budget: seconds of work.", min=1)] = None,
+    max_cpu: Annotated[
+        float | None, typer.Option(help="Budget: CPU seconds of the sandboxes.", min=1)
+    ] = None,
     plan: Annotated[bool, typer.Option("--plan", help="Let the Architect plan first.")] = False,
     include_dirty: Annotated[
         bool, typer.Option("--include-dirty", help="Take uncommitted work along.")
@@ -65,7 +68,7 @@ def run(  # noqa: PLR0913 - the options of a command
     try:
         request = _request(
             prompt=prompt, model=_absolute_script(model), checks=check or [], require=require,
-            budget=_budget(max_turns, max_tokens, budget, max_time), include_dirty=include_dirty,
+            budget=_budget(max_turns, max_tokens, budget, max_time, max_cpu), include_dirty=include_dirty,
             routing="architect" if plan else "auto",
         )  # fmt: skip
         code = asyncio.run(_work(_checked_repo(repo), request, show, patch_out, approve))
@@ -85,8 +88,12 @@ def _request(**fields: Any) -> NewTask:
         ) from error
 
 
-def _budget(turns: int | None, tokens: int | None, dollars: float | None, seconds: float | None) -> Budget:
-    given = {"max_turns": turns, "max_tokens": tokens, "max_cost_usd": dollars, "max_wall_s": seconds}
+def _budget(
+    turns: int | None, tokens: int | None, dollars: float | None, seconds: float | None, cpu: float | None
+) -> Budget:
+    given = {
+        "max_turns": turns, "max_tokens": tokens, "max_cost_usd": dollars, "max_wall_s": seconds, "max_cpu_s": cpu,
+    }  # fmt: skip
     return Budget.model_validate({name: value for name, value in given.items() if value is not None})
 
 

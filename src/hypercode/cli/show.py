@@ -153,6 +153,10 @@ def _line_of(type_: str, payload: dict[str, Any]) -> tuple[str, str] | None:  # 
         case "approval.decided":
             by = f" by {payload['by']}" if payload["by"] else ""
             return "[blue]•[/blue]", f"{payload['state']}{by}. {payload['note']}".strip()
+        case "budget.reached":
+            return "[yellow]![/yellow]", f"paused: {payload['message']}"
+        case "budget.raised":
+            return "[blue]•[/blue]", f"the budget was changed by {payload['by']}"
         case "plan.submitted":
             items = "; ".join(item["title"] for item in payload["plan"]["items"])
             return "[blue]•[/blue]", f"plan: {items}"

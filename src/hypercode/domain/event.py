@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, create_model
 
 from hypercode.domain.approval import ApprovalScope, ApprovalState
 from hypercode.domain.attestation import Grade, Verdict
+from hypercode.domain.budget import Budget, Limit, Usage
 from hypercode.domain.check import Check
 from hypercode.domain.deployment import DeploymentStatus
 from hypercode.domain.plan import Plan
@@ -214,6 +215,28 @@ class QuestionAnswered(Payload):
     by: str | None
 
 
+class BudgetReached(Payload):
+    """The run is paused: its task's budget, or its own share of it, does not cover the next call."""
+
+    type: ClassVar[str] = "budget.reached"
+    limit: Limit
+    message: str
+    limits: Budget
+    used: Usage
+    reserved: Usage
+    done: str
+    expires_at: datetime
+
+
+class BudgetRaised(Payload):
+    """Somebody changed the task's limits; paused runs that they cover go on."""
+
+    type: ClassVar[str] = "budget.raised"
+    limits: Budget
+    before: Budget
+    by: str
+
+
 class PlanSubmitted(Payload):
     """The Architect's plan."""
 
@@ -323,6 +346,8 @@ PAYLOADS: dict[str, type[Payload]] = {
         ApprovalDecided,
         QuestionAsked,
         QuestionAnswered,
+        BudgetReached,
+        BudgetRaised,
         PlanSubmitted,
         PlanItemChanged,
         DeploymentChanged,

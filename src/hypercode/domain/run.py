@@ -41,7 +41,6 @@ class Ending(StrEnum):
 
     FINISHED = "finished"
     NEEDS_INPUT = "needs_input"
-    LIMIT_REACHED = "limit_reached"
     CANCELLED = "cancelled"
     FAILED = "failed"
 

@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query
 from pydantic import BaseModel
 
+from hypercode.domain.budget import TaskBudget
 from hypercode.domain.project import Project
 from hypercode.domain.run import Run, RunStatus
 from hypercode.domain.task import NewTask, Task
@@ -12,6 +13,7 @@ from hypercode.gateway.acceptance import Accepted, accept_task, read_grant_key
 from hypercode.gateway.cursors import cursor_of, read_cursor
 from hypercode.gateway.deps import AppParts, CurrentCaller, DbSession
 from hypercode.store import projects, runs, tasks
+from hypercode.store.budgets import task_budget
 
 router = APIRouter(prefix="/tasks", tags=["tasks"])
 
@@ -31,9 +33,10 @@ class TaskPage(BaseModel):
 
 
 class TaskDetail(BaseModel):
-    """A task, its project, and all its runs, oldest first."""
+    """A task, its project, where its budget stands, and all its runs, oldest first."""
 
     task: Task
+    budget: TaskBudget
     project: Project
     runs: list[Run]
 
@@ -76,6 +79,7 @@ async def get_task(task_id: str, caller: CurrentCaller, session: DbSession) -> T
     project = await projects.get_project(session, caller.user.organisation_id, row.project_id)
     return TaskDetail(
         task=tasks.to_domain(row),
+        budget=await task_budget(session, row),
         project=projects.to_domain(project),
         runs=[runs.to_domain(run) for run in await runs.runs_of_task(session, task_id)],
     )

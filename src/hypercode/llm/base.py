@@ -85,11 +85,24 @@ class ModelReply(BaseModel):
     opaque: str = ""
 
 
+class Most(BaseModel):
+    """The most that a request can take; ``cost_usd`` None means: no price is known for it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    tokens: int
+    cost_usd: float | None
+
+
 class Model(Protocol):
     """Anything that answers a request; raises ModelFailed with a hint."""
 
     async def complete(self, request: ModelRequest, on_text: OnText | None = None) -> ModelReply:
         """Answer one request; with ``on_text`` the text is told as it comes, where the model can."""
+        ...
+
+    def most(self, request: ModelRequest) -> Most:
+        """The most that answering this request can take, before it is asked."""
         ...
 
     async def aclose(self) -> None:

@@ -6,7 +6,7 @@ It keeps no state: each request's history is read from its beginning, and the ne
 from typing import Any
 
 from hypercode.llm import repair_words as words
-from hypercode.llm.base import Message, ModelReply, ModelRequest, OnText, RequestedCall
+from hypercode.llm.base import Message, ModelReply, ModelRequest, Most, OnText, RequestedCall
 from hypercode.llm.repair_results import Edit, Patch, SearchResult, TestResult, read_result
 
 BUDGET_S = 30
@@ -28,6 +28,11 @@ class RepairModel:
             for index, call in enumerate(wanted)
         ]
         return ModelReply(text=text, calls=calls, model=request.model, cost_usd=0.0)
+
+    def most(self, request: ModelRequest) -> Most:
+        """Nothing: it is a program on this machine."""
+        del request
+        return Most(tokens=0, cost_usd=0.0)
 
     async def aclose(self) -> None:
         """Nothing is held."""

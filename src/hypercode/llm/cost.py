@@ -1,5 +1,6 @@
 """What a call cost, from the offline price table of genai-prices or from the settings' own prices."""
 
+from dataclasses import dataclass
 from typing import Protocol
 
 from genai_prices import Usage, calc_price
@@ -31,6 +32,26 @@ class Tokens(Protocol):
     def cache_write_tokens(self) -> int:
         """Sent tokens that the provider keeps from now on."""
         ...
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Tokens of a call that was not made yet."""
+
+    input_tokens: int
+    output_tokens: int
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+
+
+def most_usd(
+    provider: str, model: str, base_url: str | None, counts: Counts, settings: LlmSettings
+) -> float | None:
+    """Return the most that a call can cost: nothing sent was kept by the provider, all of it may be from now on."""
+    plain = cost_usd(provider, model, base_url, counts, settings)
+    kept = Counts(counts.input_tokens, counts.output_tokens, cache_write_tokens=counts.input_tokens)
+    keeping = cost_usd(provider, model, base_url, kept, settings)
+    return None if plain is None or keeping is None else max(plain, keeping)
 
 
 def cost_usd(

@@ -31,9 +31,10 @@ from pydantic_ai.settings import ModelSettings
 from pydantic_ai.tools import ToolDefinition
 
 from hypercode.domain.errors import InvalidArgument, ModelFailed
-from hypercode.llm.base import Message, ModelReply, ModelRequest, OnText, RequestedCall, ToolSpec
-from hypercode.llm.cost import cost_usd
+from hypercode.llm.base import Message, ModelReply, ModelRequest, Most, OnText, RequestedCall, ToolSpec
+from hypercode.llm.cost import Counts, cost_usd, most_usd
 from hypercode.llm.failures import Endpoint
+from hypercode.llm.sizes import Sizes
 from hypercode.settings import LlmSettings
 
 KEY_VARIABLES = {
@@ -136,6 +137,7 @@ class ProviderModel:
         self._endpoint = endpoint
         self._settings = settings
         self._options = _options(endpoint.provider, settings)
+        self._sizes = Sizes()
 
     async def complete(self, request: ModelRequest, on_text: OnText | None = None) -> ModelReply:
         """Ask the provider, for a stream where somebody listens; raises ModelFailed."""
@@ -149,7 +151,17 @@ class ProviderModel:
             raise self._endpoint.rejected(str(error)) from error
         except UNUSABLE as error:
             raise self._endpoint.unusable(str(error)) from error
-        return self._reply(response)
+        reply = self._reply(response)
+        self._sizes.counted(request, reply.tokens_in)
+        return reply
+
+    def most(self, request: ModelRequest) -> Most:
+        """The request's size, guessed high, and the longest answer that is asked for."""
+        endpoint, tokens_out = self._endpoint, self._settings.max_output_tokens
+        tokens_in = self._sizes.most(request)
+        counts = Counts(tokens_in, tokens_out)
+        cost = most_usd(endpoint.provider, endpoint.name, endpoint.base_url, counts, self._settings)
+        return Most(tokens=tokens_in + tokens_out, cost_usd=cost)
 
     async def _response(self, request: ModelRequest, on_text: OnText | None) -> ModelResponse:
         messages = to_wire(request.messages)

@@ -13,7 +13,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from hypercode.domain.errors import InvalidArgument
-from hypercode.llm.base import ModelReply, ModelRequest, OnText, RequestedCall
+from hypercode.llm.base import ModelReply, ModelRequest, Most, OnText, RequestedCall
 
 BEYOND = "Done."
 HINT = "docs/reference/scripted-models.md describes the format"
@@ -94,9 +94,7 @@ class ScriptedModel:
 
     async def complete(self, request: ModelRequest, on_text: OnText | None = None) -> ModelReply:
         """Answer with the turn of the script that the request stands at; what it says is spread over its delay."""
-        turns = self._script.turns_for(request)
-        beyond = request.turn > len(turns)
-        turn = ScriptedTurn(say=BEYOND) if beyond else turns[request.turn - 1]
+        turn = self._turn(request)
         await _say(turn, on_text)
         calls = [
             RequestedCall(id=f"call_{request.turn}_{index}", tool=call.tool, arguments=call.arguments)
@@ -106,10 +104,19 @@ class ScriptedModel:
             text=turn.say,
             calls=calls,
             model=request.model,
-            tokens_in=sum(len(message.content) for message in request.messages) // 4,
-            tokens_out=len(turn.model_dump_json()) // 4,
+            tokens_in=_tokens_in(request),
+            tokens_out=_tokens_out(turn),
             cost_usd=0.0,
         )
+
+    def most(self, request: ModelRequest) -> Most:
+        """What it will take: the answer stands in the script."""
+        return Most(tokens=_tokens_in(request) + _tokens_out(self._turn(request)), cost_usd=0.0)
+
+    def _turn(self, request: ModelRequest) -> ScriptedTurn:
+        turns = self._script.turns_for(request)
+        beyond = request.turn > len(turns)
+        return ScriptedTurn(say=BEYOND) if beyond else turns[request.turn - 1]
 
     async def aclose(self) -> None:
         """Nothing is held."""
@@ -124,6 +131,14 @@ async def _say(turn: ScriptedTurn, on_text: OnText | None) -> None:
             on_text(word)
     if not words and turn.delay_s:
         await asyncio.sleep(turn.delay_s)
+
+
+def _tokens_in(request: ModelRequest) -> int:
+    return sum(len(message.content) for message in request.messages) // 4
+
+
+def _tokens_out(turn: ScriptedTurn) -> int:
+    return len(turn.model_dump_json()) // 4
 
 
 def load_script(path: Path) -> Script:

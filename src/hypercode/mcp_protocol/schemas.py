@@ -16,6 +16,9 @@ WORKSPACE = "/workspace"
 IDEMPOTENCY_KEY = "dev.hypercode/idempotencyKey"
 """The field of ``_meta`` that names a call, so that a repeated request does not run twice."""
 
+CPU = "dev.hypercode/cpu"
+"""The field of a result's ``_meta`` with what the meter of the run's sandbox says after a call."""
+
 
 class Closed(BaseModel):
     """Base of arguments and results: no unknown fields, no coercion of types."""

@@ -27,6 +27,7 @@ from hypercode.runs.services import Services
 from hypercode.store.approvals import withdraw_approvals
 from hypercode.store.artifacts import get_artifact
 from hypercode.store.audit_seals import seal_run
+from hypercode.store.budgets import drop_pause, settle_lost
 from hypercode.store.channels import RUN_ENDED
 from hypercode.store.database import wake
 from hypercode.store.memories import add_memory, memories_of_run
@@ -146,7 +147,9 @@ async def finish(
 ) -> dict[str, Any]:
     """Write the run's end: its row, its last event, the wake-up of a waiting parent, the seal on its audit."""
     async with services.database.transaction() as session:
+        await settle_lost(session, run_id)
         run = await locked_run(session, run_id)
+        await drop_pause(session, run_id)
         now = datetime.now(UTC)
         run.status, run.ended_at, run.wait_reason = outcome.status.value, now, None
         run.error_code, run.error_message = outcome.error_code, outcome.error_message

@@ -8,6 +8,7 @@ from typing import Any
 from opentelemetry.trace import SpanKind
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from hypercode.agents.intent import (
     CallModel,
@@ -19,7 +20,8 @@ from hypercode.agents.intent import (
     WaitForChildren,
 )
 from hypercode.domain.artifact import ArtifactKind
-from hypercode.domain.errors import BudgetExceeded, Conflict, ModelFailed
+from hypercode.domain.budget import Need
+from hypercode.domain.errors import Conflict, ModelFailed
 from hypercode.domain.event import (
     NoticeRaised,
     PlanItemChanged,
@@ -27,11 +29,11 @@ from hypercode.domain.event import (
 )
 from hypercode.domain.run import RunStatus, WaitReason
 from hypercode.events import log
-from hypercode.llm.base import Model, ModelReply, ModelRequest, RequestedCall
+from hypercode.llm.base import Model, ModelReply, ModelRequest, RequestedCall, ToolSpec
 from hypercode.llm.models import provider_of, resolve
 from hypercode.llm.retries import complete_patiently
 from hypercode.platform_api import types as api
-from hypercode.runs.budget import overrun
+from hypercode.runs.budget import Purse, model_need, tool_need
 from hypercode.runs.hands import Hands
 from hypercode.runs.preparation import RunFacts
 from hypercode.runs.reports import report_of
@@ -45,9 +47,10 @@ from hypercode.runs.telling import (
     call_requested,
     turn_completed,
 )
-from hypercode.runs.waiting import Waiting
+from hypercode.runs.waiting import Waiting, asks_a_person
 from hypercode.store.approvals import CALL
 from hypercode.store.artifacts import artifacts_of
+from hypercode.store.budgets import Held
 from hypercode.store.runs import children_of, get_run
 from hypercode.store.secrets import was_given_secrets
 from hypercode.store.tables import JournalRow, RunRow
@@ -69,10 +72,18 @@ class Intents:
     """The executor of one run's intents."""
 
     def __init__(
-        self, services: Services, facts: RunFacts, hands: Hands, waiting: Waiting, snapshots: Snapshots
+        self,
+        services: Services,
+        facts: RunFacts,
+        hands: Hands,
+        waiting: Waiting,
+        snapshots: Snapshots,
+        tools: list[ToolSpec],
     ) -> None:
         self._services = services
         self._snapshots = snapshots
+        self._purse = Purse(services, facts.run_id, facts.task_id)
+        self._specs = {tool.name: tool for tool in tools}
         self._waiting = waiting
         self._facts = facts
         self._hands = hands
@@ -91,17 +102,6 @@ class Intents:
     async def call_model(self, intent: CallModel) -> dict[str, Any]:
         """Ask the model once; a reply that was received before a kill is not paid for again."""
         facts, key = self._facts, f"model:{intent.turn}"
-        async with self._services.database.transaction() as session:
-            known = await session.scalar(
-                select(JournalRow.result).where(JournalRow.run_id == facts.run_id, JournalRow.key == key)
-            )
-            if known is not None:
-                return known
-            reached = await overrun(session, facts.task_id, facts.budget)
-            given_secrets = await was_given_secrets(session, facts.run_id)
-        if reached is not None:
-            raise BudgetExceeded(reached, hint="Raise the task's budget and start it again.")
-        started = time.monotonic()
         request = ModelRequest(
             model=facts.model,
             messages=intent.messages,
@@ -111,23 +111,48 @@ class Intents:
         )
         if self._model is None:
             self._model = resolve(facts.model, self._services.settings.llm)
+        need, held, given_secrets = (
+            model_need(self._model.most(request), self._services.settings),
+            None,
+            False,
+        )
+        while held is None:
+            async with self._services.database.transaction() as session:
+                known = await session.scalar(
+                    select(JournalRow.result).where(JournalRow.run_id == facts.run_id, JournalRow.key == key)
+                )
+                if known is not None:
+                    return known
+                answer = await self._purse.reserve(session, key, need)
+                given_secrets = await was_given_secrets(session, facts.run_id)
+            held = await self._purse.granted(answer)
+        started = time.monotonic()
+        reply = await self._ask(self._model, request, key, held, given_secrets=given_secrets)
+        await self._keep_reply(key, intent.turn, reply, held, (time.monotonic() - started) * 1000)
+        return reply.model_dump(mode="json")
+
+    async def _ask(
+        self, model: Model, request: ModelRequest, key: str, held: Held, *, given_secrets: bool
+    ) -> ModelReply:
+        """Ask, patiently; a call that the provider refused costs nothing."""
         with (
-            span("model call", SpanKind.CLIENT, model=facts.model),
+            span("model call", SpanKind.CLIENT, model=self._facts.model),
             timed(MODEL_CALL_SECONDS, self._provider),
         ):
-            async with speaking(
-                self._services, facts.run_id, intent.turn, given_secrets=given_secrets
-            ) as speech:
-                reply = await complete_patiently(
-                    self._model,
-                    request,
-                    on_wait=self._on_wait(key, speech),
-                    on_text=speech.hear if self._services.settings.llm.stream else None,
-                )
-        if given_secrets:
-            reply = await without_secrets(self._services, facts.run_id, reply)
-        await self._keep_reply(key, intent.turn, reply, (time.monotonic() - started) * 1000)
-        return reply.model_dump(mode="json")
+            try:
+                async with speaking(
+                    self._services, self._facts.run_id, request.turn, given_secrets=given_secrets
+                ) as speech:
+                    reply = await complete_patiently(
+                        model,
+                        request,
+                        on_wait=self._on_wait(key, speech),
+                        on_text=speech.hear if self._services.settings.llm.stream else None,
+                    )
+            except ModelFailed:
+                await self._purse.give_back(held)
+                raise
+        return await without_secrets(self._services, self._facts.run_id, reply) if given_secrets else reply
 
     def _on_wait(self, key: str, speech: Speech):
         waits = 0
@@ -150,9 +175,12 @@ class Intents:
 
         return on_wait
 
-    async def _keep_reply(self, key: str, turn: int, reply: ModelReply, duration_ms: float) -> None:
+    async def _keep_reply(
+        self, key: str, turn: int, reply: ModelReply, held: Held, duration_ms: float
+    ) -> None:
         facts = self._facts
         async with self._services.database.transaction() as session:
+            await self._purse.settle_reply(session, held, reply)
             run = await get_run(session, facts.run_id)
             await session.execute(_journal_entry(run, key, reply))
             run.tokens_in += reply.tokens_in
@@ -182,8 +210,9 @@ class Intents:
         return ToolsDone(outcomes=list(outcomes)).model_dump(mode="json")
 
     async def _call_tool(self, call: RequestedCall, key: str, turn: int) -> ToolOutcome:
-        run_id = self._facts.run_id
-        await self._services.record(run_id, f"tool:{key}:requested", call_requested(call, key, turn))
+        run_id, name = self._facts.run_id, f"{CALL}{key}"
+        need = tool_need(call, self._specs, self._services.settings)
+        held = await self._begin_tool(name, need, call, key, turn)
         said = 0
 
         async def progress(message: str) -> None:
@@ -193,11 +222,36 @@ class Intents:
                 run_id, f"tool:{key}:progress:{said}", ToolCallProgressed(call_id=key, message=message)
             )
 
-        outcome = await self._waiting.settled(
-            f"{CALL}{key}", lambda named: self._hands.call(call.tool, call.arguments, named, progress)
-        )
-        await self._snapshots.after(call.tool, f"tool:{key}:completed", call_completed(call, key, outcome))
+        async def make(named: str) -> ToolOutcome:
+            nonlocal held
+            if named != held.key:
+                held = await self._purse.take(named, need, adopt=True)
+            outcome = await self._hands.call(call.tool, call.arguments, named, progress)
+            if asks_a_person(outcome):
+                # People take their time; nothing is held for a call that is not made yet.
+                await self._purse.give_back(held)
+            return outcome
+
+        outcome = await self._waiting.settled(name, make)
+
+        async def settle(session: AsyncSession) -> None:
+            await self._purse.settle_tool(session, held, need, outcome)
+
+        events = call_completed(call, key, outcome)
+        await self._snapshots.after(call.tool, f"tool:{key}:completed", events, first=settle)
         return outcome
+
+    async def _begin_tool(self, name: str, need: Need, call: RequestedCall, key: str, turn: int) -> Held:
+        """Hold what the call may take and say that it begins, in one transaction."""
+        requested, held = call_requested(call, key, turn), None
+        while held is None:
+            async with self._services.database.transaction() as session:
+                answer = await self._purse.reserve(session, name, need, adopt=True)
+                if isinstance(answer, Held):
+                    run = await get_run(session, self._facts.run_id)
+                    await log.append(session, run, f"tool:{key}:requested", [requested])
+            held = await self._purse.granted(answer)
+        return held
 
     async def wait_for_children(self, intent: WaitForChildren, turn: int) -> dict[str, Any]:
         """Wait until all these runs have ended, then bring their changes together in plan order."""

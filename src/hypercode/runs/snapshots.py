@@ -4,9 +4,10 @@ A snapshot bears the name of its call, so a step that is done again after a kill
 event that it is tied to are written in one transaction.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from hypercode.domain.errors import HyperCodeError, TooLarge, Unavailable
 from hypercode.domain.event import NoticeRaised, Payload
@@ -22,6 +23,7 @@ from hypercode.telemetry.metrics import SNAPSHOT_SECONDS, timed
 
 logger = structlog.get_logger(__name__)
 BASE = "base"
+First = Callable[[AsyncSession], Awaitable[None]]
 
 
 class Snapshots:
@@ -45,19 +47,26 @@ class Snapshots:
             elif taken is not None:
                 await append(session, run, "snapshots:failed", [taken])
 
-    async def after(self, tool: str, step_key: str, payloads: Sequence[Payload]) -> None:
-        """Tell of a call by its events, with a snapshot tied to the first of them if the call may have written."""
+    async def after(
+        self, tool: str, step_key: str, payloads: Sequence[Payload], *, first: First | None = None
+    ) -> None:
+        """Tell of a call by its events, with a snapshot tied to the first of them if the call may have written.
+
+        ``first`` is done first in the same transaction.
+        """
         run_id = self._facts.run_id
         taken = None if tool in self._read_only else await self._take(step_key)
-        if taken is None:
+        if taken is None and first is None:
             await self._services.record(run_id, step_key, *payloads)
             return
         async with self._services.database.transaction() as session:
+            if first is not None:
+                await first(session)
             run = await get_run(session, run_id)
             last = await append(session, run, step_key, payloads)
             if isinstance(taken, Snapshot):
                 await add_snapshot(session, run, last - len(payloads) + 1, step_key, tool, taken)
-            else:
+            elif taken is not None:
                 await append(session, run, "snapshots:failed", [taken])
 
     async def _take(self, key: str) -> Snapshot | NoticeRaised | None:

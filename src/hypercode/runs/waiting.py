@@ -20,8 +20,9 @@ from hypercode.domain.event import RunStatusChanged
 from hypercode.domain.question import QuestionState
 from hypercode.domain.run import RunStatus, WaitReason
 from hypercode.runs.services import Services
+from hypercode.store.budgets import pause_holds
 from hypercode.store.runs import get_run, locked_run
-from hypercode.store.tables import ApprovalRow, QuestionRow
+from hypercode.store.tables import ApprovalRow, QuestionRow, RunRow
 
 Call = Callable[[str], Awaitable[ToolOutcome]]
 """Makes the call under the key that it is given."""
@@ -73,7 +74,7 @@ class Waiting:
             run = await locked_run(session, self._run_id)
             if run.segment != self._segment:
                 return True  # decided while this worker was away: the next segment has the run
-            if run.cancel_requested_at is not None or not await _waits(session, run.id):
+            if run.cancel_requested_at is not None or not await still_waits(session, run):
                 return False
             run.parked_at = datetime.now(UTC)
             return True
@@ -131,6 +132,11 @@ class Waiting:
         )
 
 
+def asks_a_person(outcome: ToolOutcome) -> bool:
+    """Whether the call was not made, because a person has to speak first."""
+    return _asked(outcome) is not None
+
+
 def _asked(outcome: ToolOutcome) -> tuple[type[ApprovalRow] | type[QuestionRow], str] | None:
     if outcome.code == "PENDING_APPROVAL" and (id_ := outcome.data.get("approval_id")):
         return ApprovalRow, str(id_)
@@ -156,11 +162,12 @@ def _failed(code: str, message: str, hint: str) -> ToolOutcome:
     return ToolOutcome(ok=False, code=code, text=f"{code}: {message}\n{hint}", data=data)
 
 
-async def _waits(session: AsyncSession, run_id: str) -> bool:
+async def still_waits(session: AsyncSession, run: RunRow) -> bool:
+    """Whether there is something that the run is parked for; its row is locked."""
     for kind in (ApprovalRow, QuestionRow):
         found = await session.scalar(
-            select(kind.id).where(kind.run_id == run_id, kind.state.in_(OPEN)).limit(1)
+            select(kind.id).where(kind.run_id == run.id, kind.state.in_(OPEN)).limit(1)
         )
         if found is not None:
             return True
-    return False
+    return await pause_holds(session, run.id)

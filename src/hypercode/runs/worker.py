@@ -31,6 +31,7 @@ from hypercode.policy.files import load_policy
 from hypercode.runs.pruning import keep_pruning
 from hypercode.runs.sealing import keep_sealing
 from hypercode.runs.services import Services
+from hypercode.runs.top_up import expire_pauses
 from hypercode.runs.workflow import register
 from hypercode.settings import Settings
 from hypercode.store.artifacts import ArtifactStore
@@ -165,11 +166,12 @@ async def _listen_for_decisions(services: Services) -> None:
 
 
 async def _look_for_expiries(services: Services) -> None:
-    """Let runs go on that nobody spoke to in time; two look-ups by an index, and a run's lock for each that is due."""
+    """Let runs go on that nobody spoke to in time; three look-ups by an index, and a run's lock for each that is due."""
     while True:
         with suppress(DBAPIError):
             await expire_approvals(services.database)
             await expire_questions(services.database)
+            await expire_pauses(services.database)
         await asyncio.sleep(EXPIRY_SWEEP_S)
 
 

@@ -194,9 +194,9 @@ class RunWorkflow:
         )
         profile = architect() if facts.role is AgentRole.ARCHITECT else coder()
         tools = [ToolSpec.model_validate(tool) for tool in surveyed["tools"]]
-        loop = agent_loop(contract, tools, profile, facts.budget)
+        loop = agent_loop(contract, tools, profile)
         snapshots = Snapshots(self._services, facts, tools)
-        intents = Intents(self._services, facts, hands, self._waiting, snapshots)
+        intents = Intents(self._services, facts, hands, self._waiting, snapshots, tools)
         intent = next(loop)
         turn = 0
         try:
@@ -253,14 +253,6 @@ class RunWorkflow:
 def _outcome(finish: Finish) -> Outcome:
     if finish.ending is Ending.FINISHED:
         return Outcome(status=RunStatus.SUCCEEDED, summary=finish.summary)
-    if finish.ending is Ending.LIMIT_REACHED:
-        return Outcome(
-            status=RunStatus.FAILED,
-            error_code="BUDGET_EXCEEDED",
-            error_message=finish.summary,
-            error_hint="Raise the task's budget and start it again.",
-            summary=finish.summary,
-        )
     return Outcome(
         status=RunStatus.FAILED,
         error_code=f"AGENT_{finish.ending.value.upper()}",

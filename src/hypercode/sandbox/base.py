@@ -14,6 +14,7 @@ from pydantic import Field
 
 from hypercode.domain.environment import Environment
 from hypercode.sandbox.files import Files
+from hypercode.sandbox.meters import CpuSeen
 from hypercode.sandbox.processes import PROC_ID, Processes
 from hypercode.sandbox.strict import Strict
 from hypercode.sandbox.worktrees import SNAPSHOT_ID, Worktrees
@@ -76,7 +77,7 @@ class ExecRequest(Strict):
 class ExecResult(Strict):
     """What a command did. ``exit_code`` is None when it was killed (then ``signal`` or ``timed_out`` says why).
 
-    ``log_id`` is the request's when the log was kept.
+    ``log_id`` is the request's when the log was kept. ``cpu`` is the container's meter afterwards, where it can be seen.
     """
 
     exit_code: int | None
@@ -87,6 +88,7 @@ class ExecResult(Strict):
     truncated: bool = False
     duration_ms: float
     log_id: str | None = None
+    cpu: CpuSeen | None = None
 
 
 class ReadResult(Strict):
@@ -247,6 +249,10 @@ class Sandboxes(Files, Processes, Worktrees, Protocol):
 
     async def exec(self, sandbox_id: str, request: ExecRequest) -> ExecResult:
         """Run a command; its process tree is dead when this returns or is cancelled."""
+        ...
+
+    def cpu_seen(self, sandbox_id: str) -> CpuSeen | None:
+        """What the meter of its container said after the last ``exec``; asks nobody."""
         ...
 
     async def read(self, sandbox_id: str, path: str, offset: int, limit: int) -> ReadResult:

@@ -42,6 +42,7 @@ from hypercode.sandbox.files import (
     StatRequest,
     Tree,
 )
+from hypercode.sandbox.meters import CpuSeen
 from hypercode.sandbox.processes import (
     ProcessEnd,
     ProcessesOf,
@@ -93,6 +94,7 @@ class SandboxClient:
             timeout=httpx2.Timeout(30.0, read=None),
             event_hooks={"request": [send_trace]},
         )
+        self._cpu: dict[str, CpuSeen] = {}
         self.apps = AppClient(self._http, self._ask)
 
     async def close(self) -> None:
@@ -138,11 +140,19 @@ class SandboxClient:
 
     async def stop(self, sandbox_id: str) -> None:
         """Kill and remove the container; the workspace stays."""
+        self._cpu.pop(sandbox_id, None)
         await self._ask("stop", wire.SandboxRef(sandbox_id=sandbox_id), wire.Nothing)
 
     async def exec(self, sandbox_id: str, request: ExecRequest) -> ExecResult:
         """Run a command; its process tree is dead when this returns or is cancelled."""
-        return await self._ask("exec", wire.ExecCall(sandbox_id=sandbox_id, request=request), ExecResult)
+        result = await self._ask("exec", wire.ExecCall(sandbox_id=sandbox_id, request=request), ExecResult)
+        if result.cpu is not None:
+            self._cpu[sandbox_id] = result.cpu
+        return result
+
+    def cpu_seen(self, sandbox_id: str) -> CpuSeen | None:
+        """What the meter of its container said after the last ``exec``; asks nobody."""
+        return self._cpu.get(sandbox_id)
 
     async def read(self, sandbox_id: str, path: str, offset: int, limit: int) -> ReadResult:
         """Read a regular file, symlinks that leave the workspace refused."""

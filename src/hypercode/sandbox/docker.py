@@ -41,6 +41,7 @@ from hypercode.sandbox.files import (
     StatRequest,
     Tree,
 )
+from hypercode.sandbox.meters import CpuMeters, CpuSeen
 from hypercode.sandbox.names import checked_id
 from hypercode.sandbox.processes import (
     Addressed,
@@ -98,6 +99,7 @@ class DockerSandboxes:
         self._reaper = Reaper(self._engine, self._containers, self._runtime, settings, instance)
         self._checks = Checks(self._engine, self._containers, self._workspaces)
         self._snapshots = Snapshots(self._engine, self._containers, self._workspaces, self._checks)
+        self._meters = CpuMeters(self._engine)
         self._apps = DockerApps(self._engine, self._runtime, self._containers, self._egress, settings)
 
     @property
@@ -146,6 +148,7 @@ class DockerSandboxes:
     async def stop(self, sandbox_id: str) -> None:
         """Kill and remove the container; the workspace stays."""
         await self._containers.stop(sandbox_id)
+        self._meters.forget(sandbox_id)
 
     async def exec(self, sandbox_id: str, request: ExecRequest) -> ExecResult:
         """Run a command; its process tree is dead when this returns or is cancelled."""
@@ -153,7 +156,13 @@ class DockerSandboxes:
         reply = await relay.call("exec", request.model_dump(), seconds=request.timeout_s + 30)
         streams = {"stdout": text_of(reply, "stdout_b64"), "stderr": text_of(reply, "stderr_b64")}
         kept = {key: value for key, value in reply.items() if not key.endswith("_b64")}
-        return checked_reply(ExecResult, {**kept, **streams})
+        # What the runner says last counts least: it is in the container.
+        seen = await self._meters.read(sandbox_id)
+        return checked_reply(ExecResult, {**kept, **streams, "cpu": seen and seen.model_dump()})
+
+    def cpu_seen(self, sandbox_id: str) -> CpuSeen | None:
+        """What the meter of its container said after the last ``exec``; asks nobody."""
+        return self._meters.last(sandbox_id)
 
     async def read(self, sandbox_id: str, path: str, offset: int, limit: int) -> ReadResult:
         """Read a regular file, symlinks that leave the workspace refused."""

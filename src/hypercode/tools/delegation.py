@@ -8,6 +8,7 @@ from pydantic import Field, StringConstraints, ValidationError, model_validator
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from hypercode.domain.budget import Budget
 from hypercode.domain.errors import Conflict, NotFound
 from hypercode.domain.grant import Grant
 from hypercode.domain.ids import new_id
@@ -18,6 +19,7 @@ from hypercode.domain.run import RunStatus
 from hypercode.mcp_protocol.caps import cap_text, storable
 from hypercode.mcp_protocol.schemas import Arguments, Closed
 from hypercode.policy.grants import narrow
+from hypercode.store.budgets import give_share
 from hypercode.store.database import Database
 from hypercode.store.memories import add_memory
 from hypercode.store.queue import enqueue_run
@@ -80,11 +82,31 @@ class PlanStatus(Closed):
     items: list[ItemStatus]
 
 
+class Share(Closed):
+    """What the run may use of the task's budget; what is left out has no limit but the task's."""
+
+    turns: int | None = Field(default=None, ge=1, le=1_000_000)
+    tokens: int | None = Field(default=None, ge=1, le=10**12)
+    cost_usd: float | None = Field(default=None, gt=0, le=10**6)
+    cpu_s: float | None = Field(default=None, gt=0, le=10**9)
+
+    def limits(self) -> Budget:
+        """The same as a budget."""
+        return Budget(
+            max_turns=self.turns,
+            max_tokens=self.tokens,
+            max_cost_usd=self.cost_usd,
+            max_wall_s=None,
+            max_cpu_s=self.cpu_s,
+        )
+
+
 class DelegateArguments(Arguments):
-    """Which item; ``model`` None means the model of the delegating run."""
+    """Which item; ``model`` None means the model of the delegating run, ``share`` None all that is left of the budget."""
 
     item_id: str = Field(min_length=1, max_length=40)
     model: str | None = Field(default=None, min_length=1, max_length=200)
+    share: Share | None = None
 
 
 class Delegated(Closed):
@@ -204,6 +226,8 @@ class Delegation:
                 if need not in children or children[need].status != RunStatus.SUCCEEDED.value:
                     raise Conflict(f"item {item.id!r} needs {need!r}, whose run has not succeeded yet")
             child = await self._create_child(session, parent, context.grant, item, args.model or parent.model)
+            if args.share is not None:
+                await give_share(session, child, args.share.limits())
         result = Delegated(run_id=child.id, workspace_id=child.workspace_id, status=child.status)
         return ToolReply(result, f"Item {item.id} went to {child.id}.")
 

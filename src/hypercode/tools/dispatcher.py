@@ -219,6 +219,8 @@ class Dispatcher:
             await self._ledger.finish(started, None)
             raise
         result = result.redacted(self._secrets.redactor(run_id))
+        if context.sandbox_id is not None and (seen := self._sandboxes.cpu_seen(context.sandbox_id)):
+            result = replace(result, cpu={"sandbox": seen.container, "whole_us": seen.whole_us})
         await self._ledger.finish(started, result)
         return result
 

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 from hypercode.domain.errors import HyperCodeError, TooLarge
 from hypercode.mcp_protocol.caps import DEFAULT_CAP, HARD_CAP, cap_text, storable
 from hypercode.mcp_protocol.codes import ToolError, tool_error
-from hypercode.mcp_protocol.schemas import canonical_json
+from hypercode.mcp_protocol.schemas import CPU, canonical_json
 from hypercode.tools.redaction import Redactor
 from hypercode.tools.registry import Part, ToolReply
 
@@ -18,12 +18,16 @@ _PART: TypeAdapter[Part] = TypeAdapter(Part)
 
 @dataclass(frozen=True)
 class CallResult:
-    """Typed data (or a ToolError), text, and further content in the form that MCP sends."""
+    """Typed data (or a ToolError), text, and further content in the form that MCP sends.
+
+    ``cpu`` is what the meter of the run's sandbox said after the call, for whoever keeps its budget.
+    """
 
     ok: bool
     data: dict[str, Any]
     text: str
     parts: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    cpu: dict[str, Any] | None = None
 
     @property
     def code(self) -> str:
@@ -35,7 +39,7 @@ class CallResult:
         if not redactor.knows_any:
             return self
         return CallResult(
-            self.ok, redactor.json(self.data), redactor.text(self.text), redactor.json(self.parts)
+            self.ok, redactor.json(self.data), redactor.text(self.text), redactor.json(self.parts), self.cpu
         )
 
     def stored(self) -> dict[str, Any]:
@@ -48,6 +52,7 @@ class CallResult:
             content=[types.TextContent(type="text", text=self.text), *map(_PART.validate_python, self.parts)],
             structured_content=self.data,
             is_error=not self.ok,
+            _meta=None if self.cpu is None else {CPU: self.cpu},
         )
 
 

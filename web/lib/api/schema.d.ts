@@ -480,6 +480,30 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/tasks/{task_id}/budget": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Task Budget
+         * @description Limits, what was used, what is held for calls under way, and the runs that wait for a top-up.
+         */
+        get: operations["get_task_budget"];
+        put?: never;
+        /**
+         * Set Task Budget
+         * @description Set new limits; paused runs that they cover go on. A limit below what was used answers 409.
+         */
+        post: operations["set_task_budget"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/tasks/{task_id}/deployments": {
         parameters: {
             query?: never;
@@ -799,16 +823,18 @@ export interface components {
         };
         /**
          * Budget
-         * @description Limits of a task; None means no limit. Money in US dollars, wall time in seconds.
+         * @description Limits of a task; None means no limit. Money in US dollars, times in seconds.
          */
         Budget: {
             /** Max Cost Usd */
             max_cost_usd?: number | null;
+            /** Max Cpu S */
+            max_cpu_s?: number | null;
             /** Max Tokens */
             max_tokens?: number | null;
             /**
              * Max Turns
-             * @default 100
+             * @default 200
              */
             max_turns?: number | null;
             /**
@@ -816,6 +842,91 @@ export interface components {
              * @default 3600
              */
             max_wall_s?: number | null;
+        };
+        /**
+         * BudgetPause
+         * @description A run that is paused because the next call does not fit; ``expires_at`` is when it ends by itself.
+         */
+        BudgetPause: {
+            /**
+             * Expires At
+             * Format: date-time
+             */
+            expires_at: string;
+            /** Message */
+            message: string;
+            /**
+             * Paused At
+             * Format: date-time
+             */
+            paused_at: string;
+            /** Run Id */
+            run_id: string;
+        };
+        /**
+         * BudgetRaised
+         * @description Somebody changed the task's limits; paused runs that they cover go on.
+         */
+        BudgetRaised: {
+            before: components["schemas"]["Budget"];
+            /** By */
+            by: string;
+            limits: components["schemas"]["Budget"];
+        };
+        /** BudgetRaisedEvent */
+        BudgetRaisedEvent: {
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            payload: components["schemas"]["BudgetRaised"];
+            /** Run Id */
+            run_id: string;
+            /** Seq */
+            seq: number;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "budget.raised";
+        };
+        /**
+         * BudgetReached
+         * @description The run is paused: its task's budget, or its own share of it, does not cover the next call.
+         */
+        BudgetReached: {
+            /** Done */
+            done: string;
+            /**
+             * Expires At
+             * Format: date-time
+             */
+            expires_at: string;
+            limit: components["schemas"]["Limit"];
+            limits: components["schemas"]["Budget"];
+            /** Message */
+            message: string;
+            reserved: components["schemas"]["Usage"];
+            used: components["schemas"]["Usage"];
+        };
+        /** BudgetReachedEvent */
+        BudgetReachedEvent: {
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            payload: components["schemas"]["BudgetReached"];
+            /** Run Id */
+            run_id: string;
+            /** Seq */
+            seq: number;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "budget.reached";
         };
         /**
          * CancelAnswer
@@ -1161,6 +1272,28 @@ export interface components {
         Health: {
             /** Status */
             status: string;
+        };
+        /**
+         * Limit
+         * @description What a budget may run out of; ``price``: there is a limit in dollars, and nobody knows what the call costs.
+         * @enum {string}
+         */
+        Limit: "turns" | "tokens" | "cost" | "wall" | "cpu" | "price";
+        /**
+         * Limits
+         * @description New limits of a task: only what is named changes, and null takes a limit away.
+         */
+        Limits: {
+            /** Max Cost Usd */
+            max_cost_usd?: number | null;
+            /** Max Cpu S */
+            max_cpu_s?: number | null;
+            /** Max Tokens */
+            max_tokens?: number | null;
+            /** Max Turns */
+            max_turns?: number | null;
+            /** Max Wall S */
+            max_wall_s?: number | null;
         };
         /** LoginRequest */
         LoginRequest: {
@@ -1933,7 +2066,7 @@ export interface components {
          * StreamedEvent
          * @description One event, by its type.
          */
-        StreamedEvent: components["schemas"]["RunQueuedEvent"] | components["schemas"]["RunStartedEvent"] | components["schemas"]["RunStatusChangedEvent"] | components["schemas"]["NoticeRaisedEvent"] | components["schemas"]["EnvironmentPhaseChangedEvent"] | components["schemas"]["EnvironmentPreparedEvent"] | components["schemas"]["ChecksFrozenEvent"] | components["schemas"]["SandboxStartedEvent"] | components["schemas"]["TurnCompletedEvent"] | components["schemas"]["ToolCallRequestedEvent"] | components["schemas"]["SecretUsedEvent"] | components["schemas"]["ToolCallProgressedEvent"] | components["schemas"]["ToolCallCompletedEvent"] | components["schemas"]["ToolCallUncertainEvent"] | components["schemas"]["ApprovalRequestedEvent"] | components["schemas"]["ApprovalDecidedEvent"] | components["schemas"]["QuestionAskedEvent"] | components["schemas"]["QuestionAnsweredEvent"] | components["schemas"]["PlanSubmittedEvent"] | components["schemas"]["PlanItemChangedEvent"] | components["schemas"]["DeploymentChangedEvent"] | components["schemas"]["DiffExportedEvent"] | components["schemas"]["VerificationPhaseChangedEvent"] | components["schemas"]["VerificationFinishedEvent"] | components["schemas"]["RunFinishedEvent"];
+        StreamedEvent: components["schemas"]["RunQueuedEvent"] | components["schemas"]["RunStartedEvent"] | components["schemas"]["RunStatusChangedEvent"] | components["schemas"]["NoticeRaisedEvent"] | components["schemas"]["EnvironmentPhaseChangedEvent"] | components["schemas"]["EnvironmentPreparedEvent"] | components["schemas"]["ChecksFrozenEvent"] | components["schemas"]["SandboxStartedEvent"] | components["schemas"]["TurnCompletedEvent"] | components["schemas"]["ToolCallRequestedEvent"] | components["schemas"]["SecretUsedEvent"] | components["schemas"]["ToolCallProgressedEvent"] | components["schemas"]["ToolCallCompletedEvent"] | components["schemas"]["ToolCallUncertainEvent"] | components["schemas"]["ApprovalRequestedEvent"] | components["schemas"]["ApprovalDecidedEvent"] | components["schemas"]["QuestionAskedEvent"] | components["schemas"]["QuestionAnsweredEvent"] | components["schemas"]["BudgetReachedEvent"] | components["schemas"]["BudgetRaisedEvent"] | components["schemas"]["PlanSubmittedEvent"] | components["schemas"]["PlanItemChangedEvent"] | components["schemas"]["DeploymentChangedEvent"] | components["schemas"]["DiffExportedEvent"] | components["schemas"]["VerificationPhaseChangedEvent"] | components["schemas"]["VerificationFinishedEvent"] | components["schemas"]["RunFinishedEvent"];
         /**
          * Task
          * @description A task as the API shows it. ``checks`` are shell-free argv strings, empty means: detect them.
@@ -1965,10 +2098,22 @@ export interface components {
             routing: components["schemas"]["Routing"];
         };
         /**
+         * TaskBudget
+         * @description Where a task's budget stands. ``reserved`` is held for calls that are under way, at their worst case.
+         */
+        TaskBudget: {
+            limits: components["schemas"]["Budget"];
+            /** Paused */
+            paused: components["schemas"]["BudgetPause"][];
+            reserved: components["schemas"]["Usage"];
+            used: components["schemas"]["Usage"];
+        };
+        /**
          * TaskDetail
-         * @description A task, its project, and all its runs, oldest first.
+         * @description A task, its project, where its budget stands, and all its runs, oldest first.
          */
         TaskDetail: {
+            budget: components["schemas"]["TaskBudget"];
             project: components["schemas"]["Project"];
             /** Runs */
             runs: components["schemas"]["Run"][];
@@ -2203,6 +2348,42 @@ export interface components {
              * @enum {string}
              */
             type: "turn.completed";
+        };
+        /**
+         * Usage
+         * @description What was used so far, in the units of Budget. ``cost_known`` is False once a price was missing.
+         */
+        Usage: {
+            /**
+             * Cost Known
+             * @default true
+             */
+            cost_known: boolean;
+            /**
+             * Cost Usd
+             * @default 0
+             */
+            cost_usd: number;
+            /**
+             * Cpu S
+             * @default 0
+             */
+            cpu_s: number;
+            /**
+             * Tokens
+             * @default 0
+             */
+            tokens: number;
+            /**
+             * Turns
+             * @default 0
+             */
+            turns: number;
+            /**
+             * Wall S
+             * @default 0
+             */
+            wall_s: number;
         };
         /**
          * User
@@ -3302,6 +3483,72 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["TaskDetail"];
+                };
+            };
+            /** @description What went wrong, as problem+json */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_task_budget: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                task_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TaskBudget"];
+                };
+            };
+            /** @description What went wrong, as problem+json */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    set_task_budget: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                task_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Limits"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TaskBudget"];
                 };
             };
             /** @description What went wrong, as problem+json */

@@ -11,6 +11,7 @@ VERBS = {
     "diff": "Show what changed in a run's workspace between two of its events.",
     "export": "Write a run's recording to a file.",
     "replay": "Run a recorded run again from its recorded answers, and say where it goes another way.",
+    "top-up": "Give a task more of its budget; the runs that were paused for it go on.",
 }
 
 

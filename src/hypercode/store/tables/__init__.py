@@ -6,6 +6,7 @@ Organisation and project ids stand on every row that belongs to one, from the fi
 from hypercode.store.tables.approvals import ApprovalRow, QuestionRow
 from hypercode.store.tables.audit import AuditHeadRow, AuditRow, AuditSealRow, JournalRow
 from hypercode.store.tables.base import Base, Stamped
+from hypercode.store.tables.budgets import BudgetLineRow, BudgetMeterRow, BudgetPauseRow, BudgetRow
 from hypercode.store.tables.deployments import DeploymentRow, PreviewPassRow
 from hypercode.store.tables.memories import MemoryRow
 from hypercode.store.tables.projects import BaseResultRow, ProjectRow
@@ -24,6 +25,10 @@ __all__ = [
     "AuditSealRow",
     "Base",
     "BaseResultRow",
+    "BudgetLineRow",
+    "BudgetMeterRow",
+    "BudgetPauseRow",
+    "BudgetRow",
     "DeploymentRow",
     "InstanceRow",
     "JournalRow",

@@ -22,7 +22,7 @@ export const STATUS_LOOK: Record<RunStatus, Look> = {
 export const WAIT_WORDS: Record<WaitReason, string> = {
   approval: "Waiting for your approval",
   answer: "Waiting for your answer",
-  budget: "Waiting: the budget is used up",
+  budget: "Paused: budget",
   paused: "Paused",
   provider: "Waiting for the model’s provider",
   children: "Waiting for its Coders",
