@@ -381,6 +381,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/runs/{run_id}/diff": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Run Diff
+         * @description Compare the workspace at two events: without ``from`` what the run started from, without ``to`` its last.
+         */
+        get: operations["run_diff"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/runs/{run_id}/events": {
         parameters: {
             query?: never;
@@ -935,6 +955,19 @@ export interface components {
         CancelAnswer: {
             /** Requested */
             requested: boolean;
+        };
+        /**
+         * ChangedPath
+         * @description What became of a path from one snapshot to another.
+         */
+        ChangedPath: {
+            /** Path */
+            path: string;
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "added" | "modified" | "deleted";
         };
         /**
          * Check
@@ -1782,6 +1815,31 @@ export interface components {
             wait_reason: components["schemas"]["WaitReason"] | null;
             /** Workspace Id */
             workspace_id: string;
+        };
+        /**
+         * RunDiff
+         * @description From the snapshot at ``from_seq`` to the one at ``to_seq``: the newest at or before the events asked for.
+         */
+        RunDiff: {
+            /** Diff */
+            diff: string;
+            /** Files */
+            files: components["schemas"]["ChangedPath"][];
+            /** From Seq */
+            from_seq: number;
+            /** Left Out */
+            left_out: string[];
+            /**
+             * Run Id
+             * @description The run.
+             */
+            run_id: string;
+            /** To Seq */
+            to_seq: number;
+            /** Total */
+            total: number;
+            /** Truncated */
+            truncated: boolean;
         };
         /**
          * RunFinished
@@ -3254,6 +3312,40 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["CancelAnswer"];
+                };
+            };
+            /** @description What went wrong, as problem+json */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    run_diff: {
+        parameters: {
+            query?: {
+                from?: number | null;
+                to?: number | null;
+            };
+            header?: never;
+            path: {
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunDiff"];
                 };
             };
             /** @description What went wrong, as problem+json */
