@@ -1,15 +1,23 @@
 """Two gateways on one database and one Redis: what one counts, keeps or ends holds in the other."""
 
+import asyncio
+import random
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from fnmatch import fnmatch
 from typing import Any
 
 import httpx2
 import pytest
+from anyio import fail_after
 from fastapi import FastAPI
 from pydantic import SecretStr
+from tests.fixtures.flaky import flaky_way
 from tests.fixtures.redis_server import RedisServer
+from tests.fixtures.viewer import Viewer
 
+from hypercode.domain.event import NoticeRaised
+from hypercode.events import log
 from hypercode.gateway.app import create_app
 from hypercode.gateway.auth import COOKIE, CSRF_HEADER
 from hypercode.settings import Settings
@@ -62,6 +70,18 @@ async def test_requests_are_counted_together_for_each_token(
     # Each gateway counts by itself while nobody counts for all.
     statuses = [(await first.get("/api/v1/me")).status_code for _ in range(PER_MINUTE + 1)]
     assert statuses == [200] * PER_MINUTE + [429]
+
+    redis_server.start()
+    for app in gateways:
+        assert await app.state.parts.database.redis.answers()
+    # It knows of nobody: the minute begins anew, and they count together again. So it is after a flush.
+    for _ in range(2):
+        in_turn = [
+            (await client.get("/api/v1/me")).status_code for client in [first, second] * (PER_MINUTE // 2)
+        ]
+        assert in_turn == [200] * PER_MINUTE
+        assert (await second.get("/api/v1/me")).status_code == 429
+        redis_server.client.flushall()
 
 
 async def test_failed_sign_ins_are_counted_together(gateways: list[FastAPI], new_person: NewPerson) -> None:
@@ -167,3 +187,46 @@ async def test_every_key_is_one_of_the_table_and_ends(
     assert used == {key.pattern for key in KEYS}
     await first.post("/api/v1/logout", headers={CSRF_HEADER: csrf})
     assert redis_server.client.ttl(redis_server.client.keys(SESSION.of("*"))[0]) <= CHANGED_S
+
+
+async def test_streams_go_on_while_redis_dies_and_comes_back_and_forgets(
+    settings: Settings,
+    empty_database: Database,
+    redis_server: RedisServer,
+    new_task: Callable[..., Awaitable[dict[str, str]]],
+    admin: Any,
+    serve: Callable[[FastAPI], AbstractAsyncContextManager[str]],
+) -> None:
+    run_id = (await new_task())["run_id"]
+    url = SecretStr(redis_server.url)
+    # A worker, and two gateways.
+    writer, *databases = [open_database(empty_database.url, url, seal_key("shared")) for _ in range(3)]
+
+    async def append(numbers: range) -> None:
+        for number in numbers:
+            notice = NoticeRaised(level="info", code="N", message="", hint="")
+            await log.append_alone(writer, run_id, f"s{number}", [notice])
+
+    async with AsyncExitStack() as stack:
+        stack.enter_context(fail_after(60))
+        chance, ports = random.Random(5), list[int]()
+        for database in databases:
+            app = create_app(settings, database)
+            await stack.enter_async_context(app.router.lifespan_context(app))
+            address = await stack.enter_async_context(serve(app))
+            way = await stack.enter_async_context(flaky_way(int(address.rpartition(":")[2]), chance))
+            ports.append(way.port)
+        viewers = [Viewer(run_id, admin.token, ports, random.Random(number)) for number in range(3)]
+        following = [asyncio.create_task(viewer.follow(121)) for viewer in viewers]
+        await append(range(40))
+        redis_server.kill()
+        await append(range(40, 80))
+        redis_server.start()
+        await append(range(80, 100))
+        redis_server.client.flushall()
+        await append(range(100, 120))
+        await asyncio.gather(*following)
+    assert [viewer.seen for viewer in viewers] == [list(range(1, 122))] * 3
+    assert sum(viewer.connections for viewer in viewers) > 10
+    for database in (writer, *databases):
+        await database.dispose()

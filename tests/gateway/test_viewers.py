@@ -1,15 +1,13 @@
 """Watchers over two real gateways: each event once and in order, whatever breaks between; and what a slow one costs."""
 
 import asyncio
-import json
 import random
 import socket
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from pathlib import Path
 
-import httpx2
 import psutil
 import pytest
 from anyio import fail_after
@@ -17,8 +15,7 @@ from sqlalchemy import text
 from tests.fixtures.flaky import FlakyWay, flaky_way
 from tests.fixtures.gateways import GatewayProcess, gateway_processes, token_for
 from tests.fixtures.rows import make_run
-from websockets.asyncio.client import connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake
+from tests.fixtures.viewer import Viewer
 
 from hypercode.domain.event import NoticeRaised
 from hypercode.events import log
@@ -32,7 +29,6 @@ VIEWERS = 4
 RECONNECTS = 100
 LARGE = 8_000
 SLOW = 20
-BROKEN = (OSError, httpx2.HTTPError, ConnectionClosed, InvalidHandshake)
 
 
 @pytest.fixture(scope="module")
@@ -55,62 +51,6 @@ async def append(database: Database, run_id: str, key: str, count: int = 1, mess
     notices = [NoticeRaised(level="info", code="N", message=message, hint="") for _ in range(count)]
     async with database.transaction() as session:
         await log.append(session, await get_run(session, run_id), key, notices)
-
-
-class Viewer:
-    """Follows a run by any of the ways there are; each time it is cut off it takes another one, from its cursor."""
-
-    def __init__(self, run_id: str, token: str, ports: list[int], chance: random.Random) -> None:
-        self.seen: list[int] = []
-        self.connections = 0
-        self._run_id = run_id
-        self._headers = {"Authorization": f"Bearer {token}"}
-        self._ports = ports
-        self._chance = chance
-
-    async def follow(self, last: int) -> None:
-        while self._cursor() < last:
-            way = self._chance.choice((self._by_last_event_id, self._by_after, self._by_websocket))
-            port = self._chance.choice(self._ports)
-            self.connections += 1
-            with suppress(*BROKEN):
-                await way(f"127.0.0.1:{port}/api/v1/runs/{self._run_id}", last)
-
-    def _cursor(self) -> int:
-        return self.seen[-1] if self.seen else 0
-
-    async def _by_last_event_id(self, place: str, last: int) -> None:
-        await self._by_sse(f"http://{place}/events", {"Last-Event-ID": str(self._cursor())}, last)
-
-    async def _by_after(self, place: str, last: int) -> None:
-        await self._by_sse(f"http://{place}/events?after={self._cursor()}", {}, last)
-
-    async def _by_sse(self, url: str, headers: dict[str, str], last: int) -> None:
-        async with (
-            httpx2.AsyncClient(timeout=20) as client,
-            client.stream("GET", url, headers={**self._headers, **headers}) as response,
-        ):
-            data = ""
-            async for line in response.aiter_lines():
-                if line.startswith("data: "):
-                    data = line.removeprefix("data: ")
-                elif not line and data:
-                    self._take(data)
-                    data = ""
-                if self._cursor() == last:
-                    return
-
-    async def _by_websocket(self, place: str, last: int) -> None:
-        url = f"ws://{place}/ws?after={self._cursor()}"
-        async with connect(url, additional_headers=self._headers, proxy=None, close_timeout=0) as socket_:
-            async for message in socket_:
-                self._take(str(message))
-                if self._cursor() == last:
-                    return
-
-    def _take(self, data: str) -> None:
-        if "seq" in (item := json.loads(data)):
-            self.seen.append(item["seq"])
 
 
 async def test_a_hundred_broken_connections_over_two_gateways_lose_and_double_nothing(
