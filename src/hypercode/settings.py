@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, SecretStr, StringConstraints
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from hypercode.domain.address import Address, port
@@ -74,6 +74,36 @@ class BudgetSettings(BaseModel):
     tool_s: float = Field(default=120.0, gt=0, le=3600)
 
 
+def _named(path: object) -> object:
+    """An empty variable names no file, and not the directory that a process happens to be in."""
+    return None if path == "" else path
+
+
+def _never(value: object) -> object:
+    return None if value in ("", "never") else value
+
+
+HttpAddress = Annotated[str, StringConstraints(pattern=r"^https?://")]
+
+
+class ArtifactSettings(BaseModel):
+    """Where artifacts and archives are: in the data directory, or in a bucket of S3-compatible storage."""
+
+    s3_bucket: Annotated[str | None, BeforeValidator(_named)] = None
+    s3_endpoint: Annotated[HttpAddress | None, BeforeValidator(_named)] = None
+    s3_region: str = "us-east-1"
+    s3_prefix: str = ""
+    s3_access_key_file: Annotated[Path | None, BeforeValidator(_named)] = None
+    s3_secret_key_file: Annotated[Path | None, BeforeValidator(_named)] = None
+
+
+class RetentionSettings(BaseModel):
+    """When the rows of old runs become archives; None, as a variable ``never``, means: not for this reason."""
+
+    archive_after_days: Annotated[Annotated[float, Field(ge=0)] | None, BeforeValidator(_never)] = 90.0
+    keep_mb: Annotated[Annotated[int, Field(ge=0)] | None, BeforeValidator(_never)] = None
+
+
 class GatewaySettings(BaseModel):
     """The one TCP listener."""
 
@@ -112,11 +142,6 @@ class AddressSettings(BaseModel):
     worker: TcpAddress | None = None
 
 
-def _named(path: object) -> object:
-    """An empty variable names no file, and not the directory that a process happens to be in."""
-    return None if path == "" else path
-
-
 class Settings(BaseSettings):
     """Everything that can be configured; nested sections use ``__`` (HYPERCODE_SANDBOX__MEMORY_MB)."""
 
@@ -138,6 +163,8 @@ class Settings(BaseSettings):
     llm: LlmSettings = Field(default_factory=LlmSettings)
     approvals: ApprovalSettings = Field(default_factory=ApprovalSettings)
     budgets: BudgetSettings = Field(default_factory=BudgetSettings)
+    artifacts: ArtifactSettings = Field(default_factory=ArtifactSettings)
+    retention: RetentionSettings = Field(default_factory=RetentionSettings)
     gateway: GatewaySettings = Field(default_factory=GatewaySettings)
     address: AddressSettings = Field(default_factory=AddressSettings)
 

@@ -41,3 +41,20 @@ async def test_an_artifact_is_a_download(
     stranger = await new_person(organisation="org_b")
     for path in (f"artifacts/{row.id}", f"runs/{run_id}/artifacts", f"runs/{run_id}"):
         assert (await stranger.client.get(f"/api/v1/{path}")).status_code == 404
+
+
+async def test_an_artifact_that_was_changed_is_not_handed_out(
+    admin: Any,
+    new_task: Callable[..., Awaitable[dict[str, str]]],
+    empty_database: Database,
+    settings: Settings,
+) -> None:
+    run_id = (await new_task())["run_id"]
+    async with empty_database.transaction() as session:
+        run = await get_run(session, run_id)
+        row = await ArtifactStore(settings.artifacts_dir).put(
+            session, run, ArtifactKind.DIFF, "d", b"-a\n", "text/x-diff"
+        )
+    (settings.artifacts_dir / row.sha256[:2] / row.sha256).write_bytes(b"+a\n")
+    answer = await admin.client.get(f"/api/v1/artifacts/{row.id}")
+    assert (answer.status_code, answer.json()["code"]) == (500, "DAMAGED")

@@ -106,7 +106,7 @@ async def test_the_statement_is_signed_and_says_it_all(court: Court) -> None:
         verified = await court.judge(HONEST["fixes the code and adds a test file"])
         async with court.database.transaction() as session:
             row = await get_artifact(session, verified.attestation_artifact_id)
-    statement = check(read_envelope(court.artifacts.read(row)), court.key.public_key())
+    statement = check(read_envelope(await court.artifacts.read(row)), court.key.public_key())
     said = statement["predicate"][EXTENSION]
     assert statement["subject"][0]["digest"]["gitTree"] == said["head"]["tree"]
     assert statement["predicate"]["result"] == "WARNED"

@@ -19,6 +19,7 @@ COMMANDS = {
     "policy": "Who may call what: show, explain and test the rules.",
     "audit": "Show what the tools were asked to do, and check that record.",
     "secret": "Secrets of a project: set, list, delete.",
+    "retention": "Old runs as archives: plan, run, restore.",
     "admin": "The first admin, and forgotten passwords.",
     "purge": "Remove everything this platform keeps on this machine.",
     "gateway": "Run the gateway process.",

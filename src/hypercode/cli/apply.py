@@ -17,6 +17,7 @@ from hypercode.policy.files import load_policy
 from hypercode.settings import Settings
 from hypercode.store.artifacts import ArtifactStore, artifacts_of
 from hypercode.store.database import Database
+from hypercode.store.objects import open_objects
 from hypercode.verification.diffs import read_diff
 
 REFUSED = 3
@@ -98,4 +99,4 @@ async def _diff_of(run_id: str) -> bytes:
             await database.dispose()
     if not rows:
         raise NotFound(f"There is no run {run_id} with a diff.", hint="Give a run's id, or a file.")
-    return ArtifactStore(settings.artifacts_dir).read(rows[-1])
+    return await ArtifactStore(open_objects(settings)).read(rows[-1])

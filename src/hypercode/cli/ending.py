@@ -15,7 +15,7 @@ async def show_ending(
     payload = RunFinished.model_validate(finished.payload)
     async with database.transaction() as session:
         diff, attestation = [
-            artifacts.read(await get_artifact(session, artifact)) if artifact else b""
+            await artifacts.read(await get_artifact(session, artifact)) if artifact else b""
             for artifact in (payload.diff, payload.attestation)
         ]
     show.finished(

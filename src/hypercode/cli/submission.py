@@ -17,6 +17,7 @@ from hypercode.settings import Settings
 from hypercode.store.artifacts import ArtifactStore
 from hypercode.store.channels import RUN_EVENTS
 from hypercode.store.database import Database, open_database
+from hypercode.store.objects import open_objects
 from hypercode.store.projects import ensure_project
 from hypercode.store.runs import request_cancel
 from hypercode.store.users import ensure_local_user, to_domain
@@ -78,7 +79,7 @@ class Submission:
                     await request_cancel(session, run_id)
 
     async def _conclude(self, database: Database, finished: Event, patch_out: Path | None) -> RunFinished:
-        artifacts = ArtifactStore(self._settings.artifacts_dir)
+        artifacts = ArtifactStore(open_objects(self._settings))
         payload, diff = await show_ending(database, artifacts, self._show, finished)
         if patch_out is not None:
             patch_out.write_bytes(diff)

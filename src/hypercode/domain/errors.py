@@ -127,6 +127,12 @@ class ModelFailed(HyperCodeError):
         self.retry_after_s = retry_after_s
 
 
+class Damaged(HyperCodeError):
+    """What is stored is not what was stored: its hash is another one."""
+
+    code = "DAMAGED"
+
+
 class SecretInDiff(HyperCodeError):
     """The diff holds the value of a secret that the run was given; it stays inside."""
 

@@ -5,6 +5,7 @@ seconds one query looks at all runs that are watched.
 """
 
 import asyncio
+import json
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from functools import partial
@@ -15,6 +16,7 @@ from pydantic import ValidationError
 
 from hypercode.domain.delta import Delta
 from hypercode.domain.event import Event, RunFinished
+from hypercode.events.history import History
 from hypercode.events.line import Line, heads, read_lines
 from hypercode.events.place import FellBehind, Place
 from hypercode.events.tail import Tail
@@ -39,11 +41,18 @@ class WakeUps(Protocol):
 class LiveEvents:
     """Places in runs. Use as an async context manager: it owns the listening tasks.
 
-    ``deltas`` is where models are heard; without it watchers get events only.
+    ``deltas`` is where models are heard; without it watchers get events only. ``history`` knows the runs that are archived.
     """
 
-    def __init__(self, database: Database, wake_ups: WakeUps, deltas: WakeUps | None = None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        wake_ups: WakeUps,
+        deltas: WakeUps | None = None,
+        history: History | None = None,
+    ) -> None:
         self._database = database
+        self._history = history
         self._wake_ups = wake_ups
         self._deltas = deltas
         self._tails: dict[str, tuple[Tail, asyncio.Task[None]]] = {}
@@ -81,7 +90,7 @@ class LiveEvents:
             tail = Tail(run_id)
             self._tails[run_id] = (tail, asyncio.create_task(self._follow(tail)))
         tail, task = self._tails[run_id]
-        place = Place(tail, partial(self._page, run_id), after)
+        place = Place(tail, partial(self._replay, run_id), after)
         tail.watchers.add(place.woken)
         try:
             yield place
@@ -129,6 +138,23 @@ class LiveEvents:
                 if tail is not None and head > tail.end:
                     tail.woken.set()
 
+    async def _replay(self, run_id: str, after: int, most: int) -> list[Line]:
+        """What lies behind the tail: of an old run it may be archived."""
+        lines = await self._page(run_id, after, most)
+        if self._history is None or (lines and lines[0].seq == after + 1):
+            return lines
+        archived = await self._archived(self._history, run_id, after)
+        # What is no longer archived has come back between the two looks.
+        return [_line(event) for event in archived[:most]] or await self._page(run_id, after, most)
+
+    async def _archived(self, history: History, run_id: str, after: int) -> list[Event]:
+        while True:
+            try:
+                async with self._database.transaction() as session:
+                    return await history.archived(session, run_id, after)
+            except DATABASE_AWAY as error:
+                await self._rest(error)
+
     async def _page(self, run_id: str, after: int, most: int) -> list[Line]:
         while True:
             try:
@@ -149,6 +175,10 @@ class LiveEvents:
         # Postgres restarts; the watchers stay, and miss nothing once it is back.
         logger.warning("tail.interrupted", reason=type(error).__name__)
         await asyncio.sleep(RETRY_S)
+
+
+def _line(event: Event) -> Line:
+    return Line(event.run_id, event.seq, event.type, event.at, json.dumps(event.payload, ensure_ascii=False))
 
 
 async def _lines(place: Place) -> AsyncIterator[Line]:

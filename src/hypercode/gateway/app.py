@@ -7,6 +7,7 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI
 
+from hypercode.events.history import History
 from hypercode.events.live import LiveEvents
 from hypercode.events.wake_ups import wake_ups
 from hypercode.gateway import (
@@ -41,6 +42,7 @@ from hypercode.settings import Settings
 from hypercode.store.artifacts import ArtifactStore
 from hypercode.store.channels import RUN_DELTAS, RUN_EVENTS
 from hypercode.store.database import Database
+from hypercode.store.objects import open_objects
 from hypercode.telemetry.metrics import SIGN_INS, begin_at_zero
 
 DESCRIPTION = "A self-hosted AI coding platform: tasks, runs, their events and their proofs."
@@ -67,13 +69,16 @@ def create_app(
     settings: Settings, database: Database, *, ui: StaticUi | None = None, heartbeat_s: float = 15.0
 ) -> FastAPI:
     """Make the gateway on a migrated database; nothing connects before the app starts."""
-    live = LiveEvents(database, wake_ups(database, RUN_EVENTS), wake_ups(database, RUN_DELTAS))
+    artifact_store = ArtifactStore(open_objects(settings))
+    history = History(artifact_store.objects)
+    live = LiveEvents(database, wake_ups(database, RUN_EVENTS), wake_ups(database, RUN_DELTAS), history)
     shared = counts(database.redis)
     previews = Previews(settings, database)
     parts = Parts(
         settings=settings,
         database=database,
-        artifacts=ArtifactStore(settings.artifacts_dir),
+        artifacts=artifact_store,
+        history=history,
         live=live,
         sign_ins=SignInAttempts(shared),
         request_limit=RequestLimit(shared, settings.gateway.requests_per_minute),

@@ -2,7 +2,6 @@
 
 import re
 
-from anyio import to_thread
 from fastapi import APIRouter, Response
 
 from hypercode.domain.errors import NotFound
@@ -25,7 +24,7 @@ async def download_artifact(
     row = await get_artifact(session, artifact_id)
     if row.organisation_id != caller.user.organisation_id:
         raise NotFound(f"There is no artifact {artifact_id}.")
-    data = await to_thread.run_sync(parts.artifacts.read, row)
+    data = await parts.artifacts.read(row)
     name = re.sub(r"[^A-Za-z0-9._-]", "_", row.name)[:150] or "artifact"
     headers = {
         "Content-Disposition": f'attachment; filename="{name}"',

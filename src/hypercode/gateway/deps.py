@@ -10,6 +10,7 @@ from starlette.requests import HTTPConnection
 
 from hypercode.domain.errors import PermissionDenied
 from hypercode.domain.role import PersonRole
+from hypercode.events.history import History
 from hypercode.events.live import LiveEvents
 from hypercode.gateway.attempts import SignInAttempts
 from hypercode.gateway.auth import Caller, identify
@@ -28,6 +29,7 @@ class Parts:
     settings: Settings
     database: Database
     artifacts: ArtifactStore
+    history: History
     live: LiveEvents
     sign_ins: SignInAttempts
     request_limit: RequestLimit

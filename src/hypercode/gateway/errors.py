@@ -33,6 +33,7 @@ STATUS_OF_CODE: dict[str, int] = {
     "TIMEOUT": 504,
     "CANCELLED": 409,
     "SECRET_IN_DIFF": 409,
+    "DAMAGED": 500,
     "SANDBOX_DOWN": 503,
     "UNAVAILABLE": 503,
 }

@@ -21,7 +21,7 @@ from hypercode.domain.delta import Delta
 from hypercode.domain.errors import HyperCodeError
 from hypercode.domain.event import RunFinished, typed_events
 from hypercode.domain.run import RunStatus
-from hypercode.events import log
+from hypercode.events.history import History
 from hypercode.events.line import Line
 from hypercode.events.live import LiveEvents
 from hypercode.events.place import FellBehind
@@ -218,7 +218,7 @@ async def get_run_events(
     async with parts.database.transaction() as session:
         watch = await begin_watch(session, await admit(request, session), run_id, start)
         if _wants_json(request):
-            return await _page(session, watch, limit)
+            return await _page(parts.history, session, watch, limit)
     return EventStream(follow(parts.live, watch, parts.heartbeat_s))
 
 
@@ -227,8 +227,8 @@ def _wants_json(request: Request) -> bool:
     return "application/json" in accept and SSE not in accept
 
 
-async def _page(session: AsyncSession, watch: Watch, limit: int) -> JSONResponse:
-    items = await log.read(session, watch.run_id, after=watch.after, limit=limit)
+async def _page(history: History, session: AsyncSession, watch: Watch, limit: int) -> JSONResponse:
+    items = await history.read(session, watch.run_id, after=watch.after, limit=limit)
     next_after = items[-1].seq if len(items) == limit else None
     return JSONResponse({"items": [item.model_dump(mode="json") for item in items], "next_after": next_after})
 

@@ -110,7 +110,7 @@ async def verify(services: Services, facts: RunFacts, head: dict[str, Any]) -> d
         )
 
     async with services.database.transaction() as session:
-        diff = services.artifacts.read(await get_artifact(session, head["artifact_id"])).decode()
+        diff = (await services.artifacts.read(await get_artifact(session, head["artifact_id"]))).decode()
     verified = await services.verifier.verify(
         run_id=facts.run_id,
         head_commit=head["head_commit"],

@@ -315,7 +315,7 @@ class Intents:
                 return
             diffs = [a for a in await artifacts_of(session, child.id) if a.kind == ArtifactKind.DIFF.value]
         for artifact in diffs:
-            diff = self._services.artifacts.read(artifact).decode()
+            diff = (await self._services.artifacts.read(artifact)).decode()
             if diff:
                 await self._services.platform.diff_apply(
                     api.DiffApply(run_id=run.id, workspace_id=self._facts.workspace_id, diff=diff)

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from hypercode.domain.errors import InvalidArgument
 from hypercode.runs.segments import finished_steps
+from hypercode.store.archives import check_not_archived
 from hypercode.store.queue import LOOP_VERSION
 from hypercode.store.tables import RunEventRow, RunRow
 
@@ -58,7 +59,8 @@ class Recording(Frozen):
 
 
 async def recording_of(session: AsyncSession, run: RunRow) -> Recording:
-    """Read a run's recording; of one that still works, up to its last finished step."""
+    """Read a run's recording; of one that still works, up to its last finished step. Raises Conflict when it is archived."""
+    await check_not_archived(session, run.id)
     steps = await finished_steps(session, run.id, run.segment + 1)
     rows = await session.scalars(
         select(RunEventRow).where(RunEventRow.run_id == run.id).order_by(RunEventRow.seq)

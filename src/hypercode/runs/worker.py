@@ -29,6 +29,7 @@ from hypercode.events.wake_ups import wake_ups
 from hypercode.platform_api.client import PlatformClient
 from hypercode.policy.files import load_policy
 from hypercode.runs.pruning import keep_pruning
+from hypercode.runs.retention import keep_retention
 from hypercode.runs.sealing import keep_sealing
 from hypercode.runs.services import Services
 from hypercode.runs.top_up import expire_pauses
@@ -38,6 +39,7 @@ from hypercode.store.artifacts import ArtifactStore
 from hypercode.store.channels import RUN_CONTROL, RUN_DECIDED, RUN_ENDED
 from hypercode.store.database import open_database
 from hypercode.store.models import announce_models
+from hypercode.store.objects import open_objects
 from hypercode.store.queue import APPLICATION_NAME, APPLICATION_VERSION, queue_name
 from hypercode.store.runs import cancelled_among
 from hypercode.telemetry.metrics import RUN_SECONDS, RUNS_ENDED, begin_at_zero, watch_connections
@@ -60,7 +62,7 @@ async def serve(settings: Settings, database_url: str, executor_id: str, roles: 
     services = Services(
         settings=settings,
         database=database,
-        artifacts=ArtifactStore(settings.artifacts_dir),
+        artifacts=ArtifactStore(open_objects(settings)),
         platform=PlatformClient(settings.address_of("platform"), key),
         verifier=VerifierClient(settings.address_of("verifier"), verification_key),
         policy=load_policy(settings.policy_file),
@@ -75,6 +77,7 @@ async def serve(settings: Settings, database_url: str, executor_id: str, roles: 
         asyncio.create_task(_listen_for_decisions(services)),
         asyncio.create_task(_look_for_cancels(services)),
         asyncio.create_task(keep_sealing(database)),
+        asyncio.create_task(keep_retention(database, services.artifacts.objects, settings.retention)),
         asyncio.create_task(keep_pruning(services)),
         asyncio.create_task(_look_for_expiries(services)),
     ]

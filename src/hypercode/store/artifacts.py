@@ -1,8 +1,6 @@
-"""Artifacts: bytes on disk by the hash of their content, a row that says whose they are."""
+"""Artifacts: objects of the store by the hash of their content, a row that says whose they are."""
 
 import hashlib
-import os
-import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,14 +10,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from hypercode.domain.artifact import Artifact, ArtifactKind
 from hypercode.domain.errors import NotFound
 from hypercode.domain.ids import new_id
+from hypercode.store.object_locks import hold
+from hypercode.store.objects import DiskObjects, ObjectStore
 from hypercode.store.tables import ArtifactRow, RunRow
 
 
 class ArtifactStore:
-    """A directory of blobs; the same bytes are stored once, whoever wrote them."""
+    """What runs leave; the same bytes are stored once, whoever wrote them. A directory is a store too."""
 
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
+    def __init__(self, objects: ObjectStore | Path) -> None:
+        self.objects = DiskObjects(objects) if isinstance(objects, Path) else objects
 
     async def put(
         self,
@@ -32,7 +32,8 @@ class ArtifactStore:
     ) -> ArtifactRow:
         """Store bytes; a second put of the same (run, kind, name) replaces what it names."""
         digest = hashlib.sha256(data).hexdigest()
-        self._write(digest, data)
+        await hold(session, digest)
+        await self.objects.put(digest, data)
         row = await session.scalar(
             select(ArtifactRow).where(
                 ArtifactRow.run_id == run.id, ArtifactRow.kind == kind.value, ArtifactRow.name == name
@@ -53,28 +54,9 @@ class ArtifactStore:
         await session.flush()
         return row
 
-    def read(self, row: ArtifactRow) -> bytes:
-        try:
-            return self._path(row.sha256).read_bytes()
-        except FileNotFoundError:
-            raise NotFound(
-                f"The content of artifact {row.id} is gone from the artifact store.",
-                hint="Restore the data directory's artifacts/ from a backup.",
-            ) from None
-
-    def _path(self, digest: str) -> Path:
-        return self._directory / digest[:2] / digest
-
-    def _write(self, digest: str, data: bytes) -> None:
-        path = self._path(digest)
-        if path.exists():
-            return
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        # A blob appears whole or not at all, also when the process is killed here.
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-        Path(temporary).replace(path)
+    async def read(self, row: ArtifactRow) -> bytes:
+        """Return its bytes; raises NotFound, or Damaged when they are not those that were stored."""
+        return await self.objects.get(row.sha256)
 
 
 async def artifacts_of(session: AsyncSession, run_id: str) -> list[ArtifactRow]:

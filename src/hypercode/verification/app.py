@@ -24,6 +24,7 @@ from hypercode.platform_api.wire import error_body, http_status
 from hypercode.settings import Settings
 from hypercode.store.artifacts import ArtifactStore
 from hypercode.store.database import DATABASE_AWAY, Database, database_away
+from hypercode.store.objects import open_objects
 from hypercode.telemetry.metrics import watch_connections
 from hypercode.telemetry.tracing import Traced
 from hypercode.verification.attestation import read_private_key
@@ -149,7 +150,7 @@ async def serve(settings: Settings) -> None:
     database = Database(settings.database_url)
     watch_connections(database.connections_in_use, database.connections_idle, database.most_connections)
     platform = PlatformClient(settings.address_of("platform"), own_key)
-    verifier = Verifier(database, ArtifactStore(settings.artifacts_dir), platform, signing_key)
+    verifier = Verifier(database, ArtifactStore(open_objects(settings)), platform, signing_key)
     address = settings.address_of("verifier")
     if isinstance(address, Path):
         address.unlink(missing_ok=True)

@@ -13,12 +13,14 @@ from hypercode.cli.show import Show, shows
 from hypercode.cli.task.target import Target, run_named
 from hypercode.domain.event import RunFinished
 from hypercode.domain.run import RunStatus
+from hypercode.events.history import History
 from hypercode.events.live import RETRY_S, LiveEvents
 from hypercode.events.wake_ups import wake_ups
 from hypercode.settings import Settings
 from hypercode.store.artifacts import ArtifactStore
 from hypercode.store.channels import RUN_EVENTS
 from hypercode.store.database import DATABASE_AWAY, Database
+from hypercode.store.objects import open_objects
 from hypercode.store.tables import RunHeadRow
 from hypercode.telemetry.logging import configure_logging
 
@@ -49,7 +51,7 @@ async def _watch(settings: Settings, target: str, after: int, show: Show) -> int
     async with instance_database(settings, show.say) as database:
         async with database.transaction() as session:
             run_id, begin = await _place(session, target, after)
-        return exit_code(await _follow(database, ArtifactStore(settings.artifacts_dir), run_id, begin, show))
+        return exit_code(await _follow(database, ArtifactStore(open_objects(settings)), run_id, begin, show))
 
 
 async def _place(session: AsyncSession, target: str, after: int) -> tuple[str, int]:
@@ -63,7 +65,8 @@ async def _place(session: AsyncSession, target: str, after: int) -> tuple[str, i
 async def _follow(
     database: Database, artifacts: ArtifactStore, run_id: str, after: int, show: Show
 ) -> RunFinished:
-    async with LiveEvents(database, wake_ups(database, RUN_EVENTS)) as live:
+    history = History(artifacts.objects)
+    async with LiveEvents(database, wake_ups(database, RUN_EVENTS), history=history) as live:
         async for event in live.subscribe(run_id, after):
             if event.type != RunFinished.type:
                 show.event(event)

@@ -4,6 +4,7 @@ Organisation and project ids stand on every row that belongs to one, from the fi
 """
 
 from hypercode.store.tables.approvals import ApprovalRow, QuestionRow
+from hypercode.store.tables.archives import ArchiveRow
 from hypercode.store.tables.audit import AuditHeadRow, AuditRow, AuditSealRow, JournalRow
 from hypercode.store.tables.base import Base, Stamped
 from hypercode.store.tables.budgets import BudgetLineRow, BudgetMeterRow, BudgetPauseRow, BudgetRow
@@ -19,6 +20,7 @@ from hypercode.store.tables.users import ApiTokenRow, InstanceRow, OrganisationR
 __all__ = [
     "ApiTokenRow",
     "ApprovalRow",
+    "ArchiveRow",
     "ArtifactRow",
     "AuditHeadRow",
     "AuditRow",
