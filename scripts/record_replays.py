@@ -1,4 +1,4 @@
-"""Record the runs of tests/runs/recordings anew, with real containers: `make recordings`.
+"""Record the runs of tests/runs/recordings anew, with real containers: `make recordings`, or those that are named.
 
 Needed when the loop, a prompt or an event was changed on purpose. Read the difference in the files before you commit it.
 """
@@ -40,6 +40,8 @@ def main() -> None:
     # The path of a script, and of a folder that is imported, stand in a recording: not one of the machine that made it.
     with tempfile.TemporaryDirectory(prefix="hypercode-recordings-") as directory:
         for scenario in SCENARIOS:
+            if sys.argv[1:] and scenario.name not in sys.argv[1:]:
+                continue
             _record(scenario, Path(directory))
 
 
