@@ -1,6 +1,7 @@
 """Comparing, checking and pruning snapshots of workspaces that are closed, and a helper that is killed."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -108,6 +109,9 @@ async def test_any_two_are_compared(sandboxes: DockerSandboxes, project: Project
     diff, files = await compared(first, second)
     assert files == {"binary": "added", "calc.py": "modified", "empty": "added", "link": "added"}
     assert "+one\n" in diff
+    assert re.findall("(?m)^diff --git .*", diff) == [
+        f"diff --git a/{name} b/{name}" for name in ("binary", "calc.py", "link")
+    ]
     assert "old mode 100644\nnew mode 100755\n" in diff
     assert "Binary files /dev/null and b/binary differ" in diff
     assert "new file mode 120000" in diff

@@ -4,12 +4,13 @@ A snapshot bears the name of its call, so a step that is done again after a kill
 event that it is tied to are written in one transaction.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from hypercode.domain.errors import HyperCodeError, TooLarge, Unavailable
+from hypercode.domain.errors import HyperCodeError, SandboxDown, TooLarge, Unavailable
 from hypercode.domain.event import NoticeRaised, Payload
 from hypercode.domain.snapshot import Snapshot
 from hypercode.events.log import append
@@ -23,6 +24,7 @@ from hypercode.telemetry.metrics import SNAPSHOT_SECONDS, timed
 
 logger = structlog.get_logger(__name__)
 BASE = "base"
+DOWN_PAUSES_S = (0.2, 0.5, 1.0, 2.0, 4.0)
 First = Callable[[AsyncSession], Awaitable[None]]
 
 
@@ -74,13 +76,12 @@ class Snapshots:
         if self._given_up:
             return None
         facts = self._facts
+        asked = SnapshotTake(
+            run_id=facts.run_id, workspace_id=facts.workspace_id, key=f"{facts.run_id} {key}"
+        )
         try:
             with timed(SNAPSHOT_SECONDS):
-                return await self._services.platform.snapshot_take(
-                    SnapshotTake(
-                        run_id=facts.run_id, workspace_id=facts.workspace_id, key=f"{facts.run_id} {key}"
-                    )
-                )
+                return await self._asked(asked)
         except Unavailable:
             raise  # a part of the platform is away: the step is done again when it is back
         except HyperCodeError as error:
@@ -92,3 +93,12 @@ class Snapshots:
                 message=f"The workspace could not be kept after a call: {error.message}",
                 hint="The run goes on; a fork or rewind to this point finds the snapshot before.",
             )
+
+    async def _asked(self, request: SnapshotTake) -> Snapshot:
+        """Ask again while sandboxd or the engine is started anew: a repeat takes no second one."""
+        for pause in DOWN_PAUSES_S:
+            try:
+                return await self._services.platform.snapshot_take(request)
+            except SandboxDown:
+                await asyncio.sleep(pause)
+        return await self._services.platform.snapshot_take(request)

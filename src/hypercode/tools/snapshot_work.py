@@ -19,6 +19,8 @@ from hypercode.store.snapshots import is_snapshot_of, unneeded
 from hypercode.store.tables import RunRow
 from hypercode.tools.secrets import Secrets
 
+REMEMBERED = 1000
+
 
 class SnapshotWork:
     """The verbs. Each holds the request against the run that it names."""
@@ -27,6 +29,7 @@ class SnapshotWork:
         self._database = database
         self._sandboxes = sandboxes
         self._secrets = secrets
+        self._workspaces: dict[str, str] = {}
 
     async def take(self, request: api.SnapshotTake) -> Snapshot:
         """Keep the run's workspace as it is now."""
@@ -95,7 +98,13 @@ class SnapshotWork:
         return run
 
     async def _check_run(self, run_id: str, workspace_id: str) -> None:
-        async with self._database.transaction() as session:
-            run = await get_run(session, run_id)
-        if run.workspace_id != workspace_id:
+        """A run keeps its workspace: what was seen once is not asked again, for the newest runs."""
+        known = self._workspaces.get(run_id)
+        if known is None:
+            async with self._database.transaction() as session:
+                known = (await get_run(session, run_id)).workspace_id
+            self._workspaces[run_id] = known
+            if len(self._workspaces) > REMEMBERED:
+                del self._workspaces[next(iter(self._workspaces))]
+        if known != workspace_id:
             raise InvalidArgument("the workspace is not the run's")

@@ -22,6 +22,7 @@ MAX_FILES = 2_000
 MAX_COMPARED = 64 << 20
 LARGE = 4 << 20
 GIT_DIFF = (
+    "-c", "core.quotePath=false",
     "diff", "--no-index", "--no-prefix", "--no-renames", "--no-color", "--no-ext-diff", "--no-textconv",
     "--", "a", "b",
 )  # fmt: skip
@@ -98,11 +99,27 @@ def _said(scratch: str) -> tuple[str, bool]:
     for side in ("a", "b"):
         os.makedirs(os.path.join(scratch, side), exist_ok=True)
     done = git.run("-C", scratch, *GIT_DIFF, env=git.environment(), check=False)
-    text = done.stdout.decode("utf-8", "replace")
+    text = "\n".join(map(_head, done.stdout.decode("utf-8", "replace").split("\n")))
     cut = False
     while len(json.dumps(text, ensure_ascii=False).encode()) > MAX_DIFF:
         text, cut = text[: _cut_at(text, len(text) * 3 // 4)], True
     return text, cut
+
+
+def _head(line: str) -> str:
+    """Give a head its usual two sides: git names the side that is there twice. No line of a file begins like one."""
+    if not line.startswith("diff --git "):
+        return line
+    names = line[len("diff --git ") :]
+    one, other = names[: len(names) // 2], names[len(names) // 2 + 1 :]
+    if one != other:
+        return line
+    return "diff --git %s %s" % (_on_side("a", one), _on_side("b", one))
+
+
+def _on_side(side: str, name: str) -> str:
+    quote = '"' if name.startswith('"') else ""
+    return quote + side + name[len(quote) + 1 :]
 
 
 def _cut_at(text: str, limit: int) -> int:
