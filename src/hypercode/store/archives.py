@@ -20,6 +20,7 @@ from hypercode.store.object_locks import hold
 from hypercode.store.objects import ObjectStore
 from hypercode.store.queue import segment_id
 from hypercode.store.runs import locked_run
+from hypercode.store.snapshots import forget_snapshots
 from hypercode.store.tables import ArchiveRow, RunRow
 
 SCHEMA = "hypercode.archive/1"
@@ -87,6 +88,8 @@ async def archive_run(session: AsyncSession, objects: ObjectStore, run_id: str) 
     await session.flush()
     for table, where in reversed(REMOVED.items()):
         await session.execute(text(f"DELETE FROM {table} WHERE {where}"), _parameters(run))
+    # Their contents are too large for an archive: the next sweep of snapshots gives their room back.
+    await forget_snapshots(session, run.id)
     return row
 
 

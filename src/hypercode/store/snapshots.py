@@ -84,17 +84,10 @@ async def unneeded(session: AsyncSession, names: Mapping[str, Sequence[str]]) ->
 
     A run that has not ended keeps all: an agent may come back to its own, and one may just be taken.
     """
-    ended = dict(
-        (
-            await session.execute(
-                select(RunRow.workspace_id, RunRow.ended_at.is_not(None)).where(
-                    RunRow.workspace_id.in_(names)
-                )
-            )
-        )
-        .tuples()
-        .all()
+    runs = await session.execute(
+        select(RunRow.workspace_id, RunRow.ended_at).where(RunRow.workspace_id.in_(names))
     )
+    ended = {workspace: ended_at is not None for workspace, ended_at in runs}
     rows = await session.execute(
         select(SnapshotRow.workspace_id, SnapshotRow.snapshot_id).where(SnapshotRow.workspace_id.in_(names))
     )
