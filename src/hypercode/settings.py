@@ -25,6 +25,11 @@ def default_data_dir() -> Path:
     return Path(os.environ.get("XDG_DATA_HOME", str(Path.home() / ".local/share"))) / "hypercode"
 
 
+def worker_name(number: int) -> str:
+    """The name of the first, second … worker of one machine, and of its socket."""
+    return "worker" if number == 1 else f"worker-{number}"
+
+
 class SandboxSettings(BaseModel):
     """Containers. Sizes in MiB, CPU in cores, times in seconds."""
 
@@ -104,6 +109,19 @@ class RetentionSettings(BaseModel):
     keep_mb: Annotated[Annotated[int, Field(ge=0)] | None, BeforeValidator(_never)] = None
 
 
+class RunSettings(BaseModel):
+    """Workers and the queue: leases in seconds, and how many runs are worked on at once. ``None``: no limit."""
+
+    lease_s: float = Field(default=20.0, ge=0.5, le=600)
+    sweep_s: float = Field(default=5.0, ge=0.1, le=60)
+    workers: int = Field(default=1, ge=1, le=64)
+    per_worker: int = Field(default=8, ge=1)
+    per_user: int | None = Field(default=None, ge=1)
+    per_project: int | None = Field(default=None, ge=1)
+    per_platform: int | None = Field(default=None, ge=1)
+    steps_per_segment: int = Field(default=200, ge=2)
+
+
 class GatewaySettings(BaseModel):
     """The one TCP listener."""
 
@@ -165,6 +183,7 @@ class Settings(BaseSettings):
     budgets: BudgetSettings = Field(default_factory=BudgetSettings)
     artifacts: ArtifactSettings = Field(default_factory=ArtifactSettings)
     retention: RetentionSettings = Field(default_factory=RetentionSettings)
+    runs: RunSettings = Field(default_factory=RunSettings)
     gateway: GatewaySettings = Field(default_factory=GatewaySettings)
     address: AddressSettings = Field(default_factory=AddressSettings)
 

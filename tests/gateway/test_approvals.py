@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from fastapi import FastAPI
-from sqlalchemy import text
 
 from hypercode.domain.grant import Grant
 from hypercode.domain.role import AgentRole
@@ -29,9 +28,12 @@ LATER = timedelta(hours=1)
 
 @pytest.fixture
 async def run(new_task: NewTask, empty_database: Database) -> RunRow:
+    """A run that a worker has taken from the queue."""
     run_id = (await new_task())["run_id"]
     async with empty_database.transaction() as session:
-        return await get_run(session, run_id)
+        row = await get_run(session, run_id)
+        row.queued_at = None
+        return row
 
 
 async def ask(database: Database, run: RunRow, number: int = 0, *, life: timedelta = LATER) -> str:
@@ -55,16 +57,15 @@ async def ask(database: Database, run: RunRow, number: int = 0, *, life: timedel
 
 async def park(database: Database, run: RunRow) -> None:
     async with database.transaction() as session:
-        (await locked_run(session, run.id)).parked_at = datetime.now(UTC)
+        row = await locked_run(session, run.id)
+        row.parked_at, row.queued_at = datetime.now(UTC), None
 
 
-async def segments(database: Database, run: RunRow) -> list[str]:
+async def place(database: Database, run: RunRow) -> tuple[int, bool]:
+    """The run's segment, and whether that one stands in the queue."""
     async with database.transaction() as session:
-        rows = await session.execute(
-            text("SELECT workflow_uuid FROM dbos.workflow_status WHERE workflow_uuid LIKE :ids ORDER BY 1"),
-            {"ids": f"{run.id}-%"},
-        )
-        return [row.removeprefix(f"{run.id}-") for (row,) in rows]
+        row = await get_run(session, run.id)
+    return row.segment, row.queued_at is not None
 
 
 async def events(admin: Any, run: RunRow) -> list[dict[str, Any]]:
@@ -98,7 +99,7 @@ async def test_a_person_sees_the_exact_call_and_decides_once(
     (told,) = await events(admin, run)
     assert (told["state"], told["scope"], told["by"], told["note"]) == ("approved", "once", "admin", "Go on.")
     # It was not parked: its worker waits in memory, and no segment is made.
-    assert await segments(empty_database, run) == ["0"]
+    assert await place(empty_database, run) == (0, False)
 
 
 async def test_who_may_decide(
@@ -148,13 +149,13 @@ async def test_a_parked_run_goes_on_as_its_next_segment(
     path = f"/api/v1/approvals/{await ask(empty_database, run)}/decision"
     await park(empty_database, run)
     assert (await admin.client.post(path, json={"decision": "approve"})).status_code == 200
-    assert await segments(empty_database, run) == ["0", "1"]
+    assert await place(empty_database, run) == (1, True)
     async with empty_database.transaction() as session:
         fresh = await get_run(session, run.id)
     assert (fresh.segment, fresh.parked_at) == (1, None)
     await park(empty_database, run)
     assert (await admin.client.post(f"/api/v1/runs/{run.id}/cancel")).json() == {"requested": True}
-    assert await segments(empty_database, run) == ["0", "1", "2"]
+    assert await place(empty_database, run) == (2, True)
 
 
 async def test_what_nobody_decides_expires_and_the_run_goes_on(
@@ -167,7 +168,7 @@ async def test_what_nobody_decides_expires_and_the_run_goes_on(
     await park(empty_database, run)
     assert await expire_approvals(empty_database) == 1
     assert await expire_approvals(empty_database) == 0
-    assert await segments(empty_database, run) == ["0", "1"]
+    assert await place(empty_database, run) == (1, True)
     assert [(told["approval_id"], told["state"], told["by"]) for told in await events(admin, run)] == [
         (approval, "expired", None)
     ]
@@ -213,7 +214,7 @@ async def test_a_question_is_answered_once(
     assert (
         await admin.client.post(f"/api/v1/questions/{late.id}/answer", json={"answer": "a"})
     ).status_code == 409
-    assert await segments(empty_database, run) == ["0", "1"]
+    assert await place(empty_database, run) == (1, True)
     assert await expire_questions(empty_database) == 1
     assert {told["state"] for told in await events(admin, run)} == {"answered", "expired"}
     listed = (await admin.client.get("/api/v1/questions?state=answered")).json()["items"]

@@ -9,14 +9,18 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from sqlalchemy.exc import SQLAlchemyError
 
 from hypercode.cli.supervisor import live_state
 from hypercode.domain.errors import HyperCodeError, Unavailable
+from hypercode.domain.role import RUN_ROLES
+from hypercode.domain.worker import WorkerState
 from hypercode.policy.files import load_policy
 from hypercode.sandbox.docker import DockerSandboxes, instance_of
 from hypercode.settings import Settings
 from hypercode.store import embedded
-from hypercode.store.database import open_database
+from hypercode.store.database import database_away, open_database
+from hypercode.store.workers import Census, census
 
 WANTED_FREE_BYTES = 5 * 1024**3
 
@@ -34,7 +38,7 @@ class Finding:
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Look at the container engine, the database, the policy, Redis where one is set, and the disk; exit 0 when all is well, else 1."""
+    """Look at the container engine, the database, the policy, the workers, Redis where one is set, and the disk; exit 0 when all is well, else 1."""
     settings = Settings()
     findings = [
         _try("container engine", lambda: _engine(settings)),
@@ -43,7 +47,7 @@ def doctor(
     ]
     if settings.redis_url is not None:
         findings.append(_try("redis", lambda: _redis(settings)))
-    findings += [_disk(settings), _platform(settings)]
+    findings += [_disk(settings), _platform(settings), _try("workers", lambda: _workers(settings))]
     if as_json:
         typer.echo(json.dumps({"ok": all(f.ok for f in findings), "findings": [asdict(f) for f in findings]}))
     else:
@@ -116,6 +120,36 @@ def _disk(settings: Settings) -> Finding:
         f"{free / 1024**3:.1f} GiB free at {directory}",
         "" if enough else "Environments and images need about 5 GiB.",
     )
+
+
+def _workers(settings: Settings) -> str:
+    state = live_state(settings)
+    url = settings.database_url or (state.database_url if state else None)
+    if url is None:
+        return "none, as no platform is running"
+    try:
+        counted = asyncio.run(_census(url))
+    except SQLAlchemyError as error:
+        raise database_away(error) from error
+    if idle := [role.value for role in RUN_ROLES if role.value not in counted.roles]:
+        raise Unavailable(
+            f"No worker is there for runs of the role {' or '.join(idle)}: such runs stay in the queue.",
+            hint="Start one: `hypercode worker`, or `hypercode up`, which brings its own.",
+        )
+    alive, stopped, dead = (counted.by_state[each.value] for each in WorkerState)
+    return (
+        f"{alive} alive; in the last week {stopped} stopped and {dead} died, "
+        f"and {counted.taken_over} run(s) of the dead were taken over"
+    )
+
+
+async def _census(url: str) -> Census:
+    database = open_database(url, None)
+    try:
+        async with database.transaction() as session:
+            return await census(session)
+    finally:
+        await database.dispose()
 
 
 def _platform(settings: Settings) -> Finding:

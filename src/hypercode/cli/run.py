@@ -16,7 +16,7 @@ from hypercode.cli.supervisor import attached
 from hypercode.domain.attestation import Grade
 from hypercode.domain.budget import Budget
 from hypercode.domain.errors import HyperCodeError, InvalidArgument
-from hypercode.domain.task import NewTask
+from hypercode.domain.task import NewTask, Priority
 from hypercode.settings import Settings
 from hypercode.telemetry.logging import configure_logging
 
@@ -42,6 +42,9 @@ def run(  # noqa: PLR0913 - the options of a command
     max_cpu: Annotated[
         float | None, typer.Option(help="Budget: CPU seconds of the sandboxes.", min=1)
     ] = None,
+    priority: Annotated[
+        Priority, typer.Option(help="Which of the project's waiting tasks goes first.")
+    ] = Priority.NORMAL,
     plan: Annotated[bool, typer.Option("--plan", help="Let the Architect plan first.")] = False,
     include_dirty: Annotated[
         bool, typer.Option("--include-dirty", help="Take uncommitted work along.")
@@ -69,7 +72,7 @@ def run(  # noqa: PLR0913 - the options of a command
         request = _request(
             prompt=prompt, model=_absolute_script(model), checks=check or [], require=require,
             budget=_budget(max_turns, max_tokens, budget, max_time, max_cpu), include_dirty=include_dirty,
-            routing="architect" if plan else "auto",
+            priority=priority, routing="architect" if plan else "auto",
         )  # fmt: skip
         code = asyncio.run(_work(_checked_repo(repo), request, show, patch_out, approve))
     except HyperCodeError as error:

@@ -4,6 +4,7 @@ import asyncio
 import fcntl
 import json
 import os
+import socket
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -18,7 +19,7 @@ from hypercode.cli.children import Child, ChildSpec, Starter
 from hypercode.cli.keys import ensure_keys
 from hypercode.domain.errors import Conflict, Unavailable
 from hypercode.policy.files import load_policy
-from hypercode.settings import Settings
+from hypercode.settings import Settings, worker_name
 from hypercode.store import embedded
 from hypercode.store.embedded import EmbeddedPostgres
 
@@ -27,7 +28,6 @@ Say = Callable[[str], None]
 QUICK_DEATH_S = 5.0
 QUICK_DEATHS = 5
 QUICK_MIGRATION_S = 1.0
-EXECUTOR_ID = "embedded"
 
 
 class State(BaseModel):
@@ -104,7 +104,7 @@ class Supervisor:
         self._take_lock()
         ensure_keys(self._settings.keys_dir)
         await self._starter.open(
-            ["migrate", *(["admin"] if self._gateway else []), *(s.name for s in self._specs())]
+            ["migrate", *(["admin"] if self._gateway else []), *{s.arguments[0]: None for s in self._specs()}]
         )
         self.database_url = await asyncio.to_thread(self._start_database)
         await self._migrate()
@@ -121,8 +121,10 @@ class Supervisor:
         for watcher in self._watchers:
             watcher.cancel()
         state_path(self._settings).unlink(missing_ok=True)
-        # The worker first: nobody should lose the tools under a call that is still wanted.
-        for names in (("worker", "gateway"), ("verifier", "tools"), ("sandboxd",)):
+        # The workers first: nobody should lose the tools under a call that is still wanted.
+        last = ("verifier", "tools", "sandboxd")
+        first = tuple(name for name in self._children if name not in last)
+        for names in (first, last[:2], last[2:]):
             await asyncio.gather(*(self._children[n].stop() for n in names if n in self._children))
         await self._starter.close()
         if self._postgres is not None:
@@ -199,18 +201,23 @@ class Supervisor:
         return self._settings.data_dir / "logs"
 
     def _specs(self) -> list[ChildSpec]:
-        socket = self._settings.socket
+        at = self._settings.socket
         specs = [
-            ChildSpec("sandboxd", ("sandboxd",), socket("sandboxd")),
-            ChildSpec("tools", ("tools",), socket("tools")),
-            ChildSpec("verifier", ("verifier",), socket("verifier")),
-            ChildSpec(
-                "worker", ("worker", "--executor-id", EXECUTOR_ID), socket("worker"), holds_model_keys=True
-            ),
+            ChildSpec("sandboxd", ("sandboxd",), at("sandboxd")),
+            ChildSpec("tools", ("tools",), at("tools")),
+            ChildSpec("verifier", ("verifier",), at("verifier")),
+            *(self._worker(number) for number in range(1, self._settings.runs.workers + 1)),
         ]
         if self._gateway:
-            specs.append(ChildSpec("gateway", ("gateway",), socket("gateway")))
+            specs.append(ChildSpec("gateway", ("gateway",), at("gateway")))
         return specs
+
+    def _worker(self, number: int) -> ChildSpec:
+        """Nobody else starts workers at these places, so what one left is taken over as soon as the next is there."""
+        name = worker_name(number)
+        place = f"{socket.gethostname()} {self._settings.data_dir} {name}"
+        arguments = ("worker", "--place", place, "--socket", str(self._settings.socket(name)))
+        return ChildSpec(name, arguments, self._settings.socket(name), holds_model_keys=True)
 
     def _environment(self) -> dict[str, str]:
         return {

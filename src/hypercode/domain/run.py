@@ -34,6 +34,7 @@ class WaitReason(StrEnum):
     PAUSED = "paused"
     PROVIDER = "provider"
     CHILDREN = "children"
+    LIMIT = "limit"
 
 
 class Ending(StrEnum):

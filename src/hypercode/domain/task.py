@@ -14,6 +14,24 @@ from hypercode.domain.fields import Storable
 RoutingChoice = Literal["auto", "coder", "architect"]
 
 
+class Priority(StrEnum):
+    """Which of a project's waiting runs goes first; between projects the workers are shared evenly."""
+
+    LOW = "low"
+    NORMAL = "normal"
+    HIGH = "high"
+
+    @property
+    def rank(self) -> int:
+        """How it is stored and ordered: what is higher goes first."""
+        return list(Priority).index(self) - 1
+
+    @classmethod
+    def of_rank(cls, rank: int) -> "Priority":
+        """The priority that is stored as this number."""
+        return list(cls)[rank + 1]
+
+
 class Routing(StrEnum):
     """Who takes the task first."""
 
@@ -48,6 +66,7 @@ class NewTask(BaseModel):
     checks: Annotated[list[CheckText], Field(max_length=20)] = Field(default_factory=list[str])
     require: Grade = Grade.FIXED
     budget: Budget = Field(default_factory=Budget)
+    priority: Priority = Priority.NORMAL
     include_dirty: bool = False
 
 
@@ -66,5 +85,6 @@ class Task(BaseModel):
     checks: list[str]
     require: Grade
     budget: Budget
+    priority: Priority
     include_dirty: bool
     created_at: datetime

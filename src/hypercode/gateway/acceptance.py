@@ -87,6 +87,7 @@ async def accept_task(
         require=request.require,
         budget=request.budget,
         include_dirty=request.include_dirty,
+        priority=request.priority,
     )
     run = await _begin_run(session, grant_key, task, project, chosen)
     return Accepted(task_id=task.id, run_id=run.id)

@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from hypercode.gateway.deps import AppParts, Parts
 from hypercode.gateway.metrics import RELAYED, ask, exposition
+from hypercode.settings import worker_name
 
 if TYPE_CHECKING:
     from hypercode.store.redis_door import RedisDoor
@@ -56,7 +57,8 @@ async def get_readiness(parts: AppParts, response: Response) -> Readiness:
 @router.get("/metrics", response_class=Response, include_in_schema=False)
 async def get_metrics(parts: AppParts) -> Response:
     await parts.run_gauges.refresh()
-    sockets = {name: parts.settings.socket(name) for name in RELAYED}
+    workers = [worker_name(number) for number in range(1, parts.settings.runs.workers + 1)]
+    sockets = {name: parts.settings.socket(name) for name in (*RELAYED, *workers)}
     return Response(await exposition(sockets), media_type=CONTENT_TYPE_LATEST)
 
 

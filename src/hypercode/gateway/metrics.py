@@ -11,7 +11,7 @@ from prometheus_client.registry import Collector
 
 from hypercode.telemetry.metrics import PROCESS_UP
 
-RELAYED = ("sandboxd", "tools", "verifier", "worker")
+RELAYED = ("sandboxd", "tools", "verifier")
 RELAY_TIMEOUT_S = 2.0
 
 

@@ -12,12 +12,14 @@ from hypercode.store.approvals import pending_approvals
 from hypercode.store.database import Database
 from hypercode.store.questions import open_questions
 from hypercode.store.runs import LiveRuns, live_runs
+from hypercode.store.workers import Census, census
 from hypercode.telemetry.metrics import (
     APPROVAL_AGE_SECONDS,
     APPROVALS_PENDING,
     QUEUE_AGE_SECONDS,
     RUNS,
     RUNS_WAITING,
+    WORKERS,
 )
 
 Pending = tuple[int, datetime | None]
@@ -40,14 +42,23 @@ class RunGauges:
                 return
             read = await self._read()
             self._read_at = time.monotonic()
-        for gauge in (RUNS, RUNS_WAITING, QUEUE_AGE_SECONDS, APPROVALS_PENDING, APPROVAL_AGE_SECONDS):
+        for gauge in (
+            RUNS,
+            RUNS_WAITING,
+            WORKERS,
+            QUEUE_AGE_SECONDS,
+            APPROVALS_PENDING,
+            APPROVAL_AGE_SECONDS,
+        ):
             gauge.clear()
         if read is not None:
             _show(read[0])
             for kind, pending in read[1].items():
                 _show_pending(kind, *pending)
+            for state, number in read[2].by_state.items():
+                WORKERS.labels(state).set(number)
 
-    async def _read(self) -> tuple[list[LiveRuns], dict[str, Pending]] | None:
+    async def _read(self) -> tuple[list[LiveRuns], dict[str, Pending], Census] | None:
         with anyio.move_on_after(TIMEOUT_S):
             try:
                 async with self._database.transaction() as session:
@@ -55,7 +66,7 @@ class RunGauges:
                         "approval": await pending_approvals(session),
                         "question": await open_questions(session),
                     }
-                    return await live_runs(session), pending
+                    return await live_runs(session), pending, await census(session)
             except (SQLAlchemyError, OSError):
                 return None
         return None

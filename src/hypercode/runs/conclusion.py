@@ -28,11 +28,9 @@ from hypercode.store.approvals import withdraw_approvals
 from hypercode.store.artifacts import get_artifact
 from hypercode.store.audit_seals import seal_run
 from hypercode.store.budgets import drop_pause, settle_lost
-from hypercode.store.channels import RUN_ENDED
-from hypercode.store.database import wake
 from hypercode.store.memories import add_memory, memories_of_run
 from hypercode.store.questions import withdraw_questions
-from hypercode.store.runs import get_run, locked_run
+from hypercode.store.runs import child_ended, get_run, locked_run
 from hypercode.store.tables import RunRow
 from hypercode.telemetry.metrics import RUN_SECONDS, RUNS_ENDED
 
@@ -148,7 +146,7 @@ async def finish(
     """Write the run's end: its row, its last event, the wake-up of a waiting parent, the seal on its audit."""
     async with services.database.transaction() as session:
         await settle_lost(session, run_id)
-        run = await locked_run(session, run_id)
+        run = await _locked_after_its_parent(session, run_id)
         await drop_pause(session, run_id)
         now = datetime.now(UTC)
         run.status, run.ended_at, run.wait_reason = outcome.status.value, now, None
@@ -166,8 +164,8 @@ async def finish(
         await log.append(session, run, "finished", [ended, event])
         await withdraw_approvals(session, run_id)
         await withdraw_questions(session, run_id)
-        if facts is not None and facts.parent_run_id is not None:
-            await wake(session, RUN_ENDED, facts.parent_run_id)
+        if run.parent_run_id is not None:
+            await child_ended(session, run.parent_run_id)
         if not await memories_of_run(session, run_id, MemoryKind.HANDOFF):
             await remember_run(session, run, outcome, event)
         await seal_run(session, run_id)
@@ -202,6 +200,14 @@ def run_ended(
         **used.model_dump(),
     )
     return RunStatusChanged(status=outcome.status, wait_reason=None, detail=finished.reason), finished
+
+
+async def _locked_after_its_parent(session: AsyncSession, run_id: str) -> RunRow:
+    """Both are locked from the top, as a cancel of the whole tree does it."""
+    parent_run_id = (await get_run(session, run_id)).parent_run_id
+    if parent_run_id is not None:
+        await locked_run(session, parent_run_id)
+    return await locked_run(session, run_id)
 
 
 async def remember_run(session: AsyncSession, run: RunRow, outcome: Outcome, event: RunFinished) -> None:

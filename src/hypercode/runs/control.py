@@ -4,7 +4,7 @@ A signal only says "look": what counts is in the database, so a lost one is foun
 """
 
 import asyncio
-from collections import defaultdict
+from collections import Counter, defaultdict
 
 
 class RunControl:
@@ -16,6 +16,31 @@ class RunControl:
         self._decided: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
         self._closing: set[str] = set()
         self._closed = asyncio.Event()
+        self._at_work: Counter[str] = Counter()
+        self._resting: set[str] = set()
+        self.lost = asyncio.Event()
+        """Set when this worker's lease is over."""
+        self.queued = asyncio.Event()
+        """Set when the queue is worth a look: a run was put there, or this worker has room again."""
+
+    def begun(self, run_id: str) -> None:
+        """The run takes one of this worker's places until it is ``ended`` here, except while it rests."""
+        self._at_work[run_id] += 1
+
+    def ended(self, run_id: str) -> None:
+        self._at_work -= Counter({run_id: 1})
+        self.queued.set()
+
+    def rests(self, run_id: str) -> None:
+        """The run waits for somebody and takes no place."""
+        self._resting.add(run_id)
+        self.queued.set()
+
+    def goes_on(self, run_id: str) -> None:
+        self._resting.discard(run_id)
+
+    def number_at_work(self) -> int:
+        return len(self._at_work.keys() - self._resting)
 
     def cancelled(self, run_id: str) -> asyncio.Event:
         return self._cancelled[run_id]
@@ -43,5 +68,6 @@ class RunControl:
         self._cancelled.pop(run_id, None)
         self._children.pop(run_id, None)
         self._decided.pop(run_id, None)
+        self._resting.discard(run_id)
         self._closing.discard(run_id)
         self._closed.set()

@@ -47,7 +47,7 @@ from hypercode.runs.telling import (
     call_requested,
     turn_completed,
 )
-from hypercode.runs.waiting import Waiting, asks_a_person
+from hypercode.runs.waiting import Park, Waiting, asks_a_person
 from hypercode.store.approvals import CALL
 from hypercode.store.artifacts import artifacts_of
 from hypercode.store.budgets import Held
@@ -263,7 +263,9 @@ class Intents:
             status=RunStatus.WAITING.value,
             wait_reason=WaitReason.CHILDREN.value,
         )
+        self._services.control.rests(facts.run_id)
         children = await self._until_ended(set(intent.run_ids))
+        self._services.control.goes_on(facts.run_id)
         ended = [await self._take_over(child) for child in children if child.id in intent.run_ids]
         await self._services.record(
             facts.run_id,
@@ -276,14 +278,18 @@ class Intents:
 
     async def _until_ended(self, run_ids: set[str]) -> list[RunRow]:
         signal = self._services.control.child_ended(self._facts.run_id)
+        held_until = time.monotonic() + self._services.settings.approvals.held_s
         while True:
             signal.clear()
             async with self._services.database.transaction() as session:
                 children = await children_of(session, self._facts.run_id)
             if all(child.ended_at is not None for child in children if child.id in run_ids):
                 return children
+            left = held_until - time.monotonic()
+            if left <= 0:
+                raise Park
             try:
-                await asyncio.wait_for(signal.wait(), CHILD_SWEEP_S)
+                await asyncio.wait_for(signal.wait(), min(left, CHILD_SWEEP_S))
             except TimeoutError:
                 continue
 

@@ -18,6 +18,7 @@ from hypercode.runs.segments import PARKED
 from hypercode.runs.services import Services
 from hypercode.runs.waiting import Park, Waiting
 from hypercode.store.database import DATABASE_AWAY, database_away
+from hypercode.store.ownership import LeaseLost
 from hypercode.telemetry.metrics import STEP_SECONDS, timed
 from hypercode.telemetry.tracing import span
 
@@ -72,6 +73,7 @@ class Steps:
         self._run_id = run_id
         self._waiting = waiting
         self._earlier = earlier
+        self._done = 0
 
     async def do(
         self, name: str, work: Work, *, asked: BaseModel | None = None, cancellable: bool = True
@@ -79,6 +81,10 @@ class Steps:
         """Do the work once and return its result; raises StepFailed, Cancelled when a person stopped it, or Park."""
         if name in self._earlier:
             return result_of(self._earlier[name])
+        if cancellable and self._done >= self._services.settings.runs.steps_per_segment:
+            await patiently(self._waiting.turn_over)
+            raise Park
+        self._done += 1
         question = {} if asked is None else {ASKED: digest_of(asked)}
 
         async def guarded() -> dict[str, Any]:
@@ -98,6 +104,9 @@ class Steps:
                 except DATABASE_AWAY as error:
                     timing.outcome = "failed"
                     return {"error": _kept(database_away(error)), **question}
+                except LeaseLost:
+                    self._services.control.lost.set()
+                    raise
 
         return result_of(await DBOS.run_step_async({"name": name}, guarded))
 

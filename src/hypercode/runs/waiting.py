@@ -21,7 +21,9 @@ from hypercode.domain.question import QuestionState
 from hypercode.domain.run import RunStatus, WaitReason
 from hypercode.runs.services import Services
 from hypercode.store.budgets import pause_holds
-from hypercode.store.runs import get_run, locked_run
+from hypercode.store.ownership import let_go_own
+from hypercode.store.queue import enqueue_run
+from hypercode.store.runs import get_run, has_live_children, locked_run
 from hypercode.store.tables import ApprovalRow, QuestionRow, RunRow
 
 Call = Callable[[str], Awaitable[ToolOutcome]]
@@ -74,10 +76,22 @@ class Waiting:
             run = await locked_run(session, self._run_id)
             if run.segment != self._segment:
                 return True  # decided while this worker was away: the next segment has the run
+            if run.parked_at is not None:
+                return True
             if run.cancel_requested_at is not None or not await still_waits(session, run):
                 return False
             run.parked_at = datetime.now(UTC)
+            await let_go_own(session, run.id)
             return True
+
+    async def turn_over(self) -> None:
+        """End a segment that has become long between two steps; the next one is queued at once."""
+        async with self._services.database.transaction() as session:
+            run = await locked_run(session, self._run_id)
+            if run.segment == self._segment:
+                run.segment += 1
+                await enqueue_run(session, run)
+                await let_go_own(session, run.id)
 
     async def _decided(self, kind: type[ApprovalRow] | type[QuestionRow], id_: str) -> Waited:
         signal = self._services.control.decided(self._run_id)
@@ -114,6 +128,7 @@ class Waiting:
     async def _say(self, waited: Waited, status: RunStatus) -> None:
         """Say that the run waits, and that it goes on; the second only after the first."""
         waits, now = status is RunStatus.WAITING, datetime.now(UTC)
+        (self._services.control.rests if waits else self._services.control.goes_on)(self._run_id)
         async with self._services.database.transaction() as session:
             run = await get_run(session, self._run_id)
         if (run.status == RunStatus.WAITING.value) is waits:
@@ -170,4 +185,6 @@ async def still_waits(session: AsyncSession, run: RunRow) -> bool:
         )
         if found is not None:
             return True
+    if run.wait_reason == WaitReason.CHILDREN.value and await has_live_children(session, run.id):
+        return True
     return await pause_holds(session, run.id)

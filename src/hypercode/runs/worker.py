@@ -1,11 +1,14 @@
-"""The worker process: takes runs from the queues of its roles and works on them durably."""
+"""The worker process: takes runs of its roles from the queue and works on them durably."""
 
 import asyncio
 import logging
 import os
-from collections.abc import Sequence
+import signal
+import sys
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import structlog
 import uvicorn
@@ -17,7 +20,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from hypercode.domain.address import binding
+from hypercode.domain.address import Address, binding
 from hypercode.domain.attestation import Grade
 from hypercode.domain.model import model_catalogue
 from hypercode.domain.role import AgentRole
@@ -28,38 +31,80 @@ from hypercode.events.questions import expire_questions
 from hypercode.events.wake_ups import wake_ups
 from hypercode.platform_api.client import PlatformClient
 from hypercode.policy.files import load_policy
+from hypercode.runs.control import RunControl
+from hypercode.runs.leases import Identity, Lease
 from hypercode.runs.pruning import keep_pruning
+from hypercode.runs.queue import Claims, Segment
 from hypercode.runs.retention import keep_retention
 from hypercode.runs.sealing import keep_sealing
 from hypercode.runs.services import Services
+from hypercode.runs.takeover import hand_over, keep_sweeping
 from hypercode.runs.top_up import expire_pauses
 from hypercode.runs.workflow import register
 from hypercode.settings import Settings
 from hypercode.store.artifacts import ArtifactStore
-from hypercode.store.channels import RUN_CONTROL, RUN_DECIDED, RUN_ENDED
-from hypercode.store.database import open_database
+from hypercode.store.channels import RUN_CONTROL, RUN_DECIDED, RUN_ENDED, RUN_QUEUED
+from hypercode.store.database import DATABASE_AWAY, open_database
 from hypercode.store.models import announce_models
 from hypercode.store.objects import open_objects
-from hypercode.store.queue import APPLICATION_NAME, APPLICATION_VERSION, queue_name
+from hypercode.store.queue import APPLICATION_NAME, APPLICATION_VERSION
 from hypercode.store.runs import cancelled_among
 from hypercode.telemetry.metrics import RUN_SECONDS, RUNS_ENDED, begin_at_zero, watch_connections
 from hypercode.verification.client import VerifierClient
 
 logger = structlog.get_logger(__name__)
-RUNS_AT_ONCE = 8
-# Three queries a poll and queue: a tenth of a second would cost a tenth of a core in an idle worker.
-QUEUE_POLL_S = 0.25
 CLEAN_UP_S = 8.0
 EXPIRY_SWEEP_S = 5.0
+EXIT_LEASE_LOST = 75
 
 
-async def serve(settings: Settings, database_url: str, executor_id: str, roles: Sequence[AgentRole]) -> None:
-    """Work until SIGTERM. A worker that comes back under the same executor id takes its own runs up again."""
+Workflow = Callable[[Services, str], Segment]
+"""Gives DBOS the workflow of a run's segment, for the worker of this id."""
+
+
+async def serve(
+    settings: Settings,
+    database_url: str,
+    identity: Identity,
+    address: Address | None = None,
+    workflow: Workflow = register,
+) -> None:
+    """Work until SIGTERM, then hand over what is left. A worker that has lost its lease ends at once, in disorder."""
+    services = _services(settings, database_url)
+    database, control = services.database, services.control
+    _begin_series(identity.roles)
+    await _announce_models(services)
+    segment = _launch(services, database_url, identity.worker_id, workflow)
+    lease = Lease(database, identity, settings.runs, control.lost)
+    await lease.take()
+    claims = Claims(database, control, identity, settings.runs)
+    claiming = asyncio.create_task(claims.keep_claiming(segment))
+    sweeping = keep_sweeping(database, identity.worker_id, settings.runs)
+    others = [asyncio.create_task(each) for each in (*_listeners(services), lease.keep(), sweeping)]
+    logger.info("worker.ready", worker_id=identity.worker_id, roles=[role.value for role in identity.roles])
+    health = _health(address or settings.address_of("worker"))
+    others.append(asyncio.create_task(_end_without_lease(control)))
+    await _serve_until_stopped(health)
+    claiming.cancel()
+    with suppress(TimeoutError):
+        await asyncio.wait_for(control.all_closed(), CLEAN_UP_S)
+    with suppress(*DATABASE_AWAY):
+        handed = await hand_over(database, identity.worker_id)
+        logger.info("worker.stopped", worker_id=identity.worker_id, handed_over=handed)
+    DBOS.destroy(workflow_completion_timeout_sec=0)
+    for task in others:
+        task.cancel()
+    await asyncio.gather(claiming, *others, return_exceptions=True)
+    with suppress(asyncio.CancelledError):
+        await database.dispose()
+
+
+def _services(settings: Settings, database_url: str) -> Services:
     database = open_database(database_url, settings.redis_url)
     watch_connections(database.connections_in_use, database.connections_idle, database.most_connections)
     key = (settings.keys_dir / "platform.key").read_text().strip()
     verification_key = (settings.keys_dir / "verification.key").read_text().strip()
-    services = Services(
+    return Services(
         settings=settings,
         database=database,
         artifacts=ArtifactStore(open_objects(settings)),
@@ -67,32 +112,46 @@ async def serve(settings: Settings, database_url: str, executor_id: str, roles: 
         verifier=VerifierClient(settings.address_of("verifier"), verification_key),
         policy=load_policy(settings.policy_file),
     )
+
+
+def _begin_series(roles: Sequence[AgentRole]) -> None:
     ends = [status.value for status in RunStatus if status.ended]
     begin_at_zero(RUNS_ENDED, [role.value for role in roles], ends, [grade.value for grade in Grade])
     begin_at_zero(RUN_SECONDS, [role.value for role in roles], ends)
-    await _announce_models(services)
-    listeners = [
-        asyncio.create_task(_listen_for_cancels(services)),
-        asyncio.create_task(_listen_for_children(services)),
-        asyncio.create_task(_listen_for_decisions(services)),
-        asyncio.create_task(_look_for_cancels(services)),
-        asyncio.create_task(keep_sealing(database)),
-        asyncio.create_task(keep_retention(database, services.artifacts.objects, settings.retention)),
-        asyncio.create_task(keep_pruning(services)),
-        asyncio.create_task(_look_for_expiries(services)),
+
+
+def _listeners(services: Services) -> list[Coroutine[Any, Any, None]]:
+    """What this process does beside the runs themselves."""
+    return [
+        _listen_for_cancels(services),
+        _listen_for_children(services),
+        _listen_for_decisions(services),
+        _listen_for_the_queue(services),
+        _look_for_cancels(services),
+        _look_for_expiries(services),
+        keep_sealing(services.database),
+        keep_retention(services.database, services.artifacts.objects, services.settings.retention),
+        keep_pruning(services),
     ]
-    await _launch(services, database_url, executor_id, roles)
-    logger.info("worker.ready", executor_id=executor_id, roles=[role.value for role in roles])
-    await _health(settings).serve()
-    with suppress(TimeoutError):
-        await asyncio.wait_for(services.control.all_closed(), CLEAN_UP_S)
-    # Runs in the middle stay pending; the next worker under this id goes on with them.
-    DBOS.destroy(workflow_completion_timeout_sec=0)
-    for listener in listeners:
-        listener.cancel()
-    await asyncio.gather(*listeners, return_exceptions=True)
-    with suppress(asyncio.CancelledError):
-        await database.dispose()
+
+
+async def _end_without_lease(control: RunControl) -> None:
+    """Nothing is put in order: all of it is another's by now, and a tidy end would take time to do harm in."""
+    await control.lost.wait()
+    sys.stderr.flush()
+    os._exit(EXIT_LEASE_LOST)
+
+
+async def _serve_until_stopped(health: uvicorn.Server) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # The server gives a signal back once it has ended, and that must not end the process before its runs are handed over.
+        loop.add_signal_handler(number, _stop, health)
+    await health.serve()
+
+
+def _stop(health: uvicorn.Server) -> None:
+    health.should_exit = True
 
 
 async def _announce_models(services: Services) -> None:
@@ -104,8 +163,8 @@ async def _announce_models(services: Services) -> None:
         await announce_models(session, models)
 
 
-def _health(settings: Settings) -> uvicorn.Server:
-    """Health and metrics; the server also turns SIGTERM into a return."""
+def _health(address: Address) -> uvicorn.Server:
+    """Health and metrics."""
 
     async def healthz(_: Request) -> Response:
         return JSONResponse({"status": "ok"})
@@ -114,35 +173,29 @@ def _health(settings: Settings) -> uvicorn.Server:
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
     app = Starlette(routes=[Route("/healthz", healthz), Route("/metrics", metrics)])
-    address = settings.address_of("worker")
     if isinstance(address, Path):
         address.unlink(missing_ok=True)
     return uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, **binding(address)))
 
 
-async def _launch(
-    services: Services, database_url: str, executor_id: str, roles: Sequence[AgentRole]
-) -> None:
+def _launch(services: Services, database_url: str, worker_id: str, workflow: Workflow) -> Segment:
+    """Begin the step journal. Its own queues are not used, so it is told to listen to none."""
     logging.getLogger("dbos").setLevel(logging.WARNING)
     config: DBOSConfig = {
         "name": APPLICATION_NAME,
         "system_database_url": database_url,
         "application_version": APPLICATION_VERSION,
-        "executor_id": executor_id,
+        "executor_id": worker_id,
         "serializer": DBOSPortableJSONSerializer(),
         "run_migrations": False,
         "log_level": "WARNING",
         "sys_db_pool_size": 5,
     }
     DBOS(config=config)
-    register(services)
-    names = [queue_name(role.value) for role in roles]
-    DBOS.listen_queues(names)
+    segment = workflow(services, worker_id)
+    DBOS.listen_queues([])
     DBOS.launch()
-    for name in names:
-        await DBOS.register_queue_async(
-            name, worker_concurrency=RUNS_AT_ONCE, polling_interval_sec=QUEUE_POLL_S
-        )
+    return segment
 
 
 async def _listen_for_cancels(services: Services) -> None:
@@ -181,3 +234,8 @@ async def _look_for_expiries(services: Services) -> None:
 async def _listen_for_children(services: Services) -> None:
     async for run_id in wake_ups(services.database, RUN_ENDED).listen():
         services.control.child_ended(run_id).set()
+
+
+async def _listen_for_the_queue(services: Services) -> None:
+    async for _ in wake_ups(services.database, RUN_QUEUED).listen():
+        services.control.queued.set()

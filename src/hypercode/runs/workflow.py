@@ -5,6 +5,7 @@ step that was finished, and repeats none.
 """
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -35,11 +36,13 @@ from hypercode.runs.conclusion import Outcome
 from hypercode.runs.hands import Hands
 from hypercode.runs.intents import Intents
 from hypercode.runs.preparation import RunFacts
+from hypercode.runs.queue import Segment
 from hypercode.runs.segments import finished_steps
 from hypercode.runs.services import Services
 from hypercode.runs.snapshots import Snapshots
 from hypercode.runs.step import StepDoer, StepFailed, Steps, patiently
 from hypercode.runs.waiting import Park, Waiting
+from hypercode.store.ownership import Owner, let_go
 from hypercode.store.queue import RUN_WORKFLOW
 from hypercode.store.runs import get_run
 from hypercode.telemetry.tracing import resumed
@@ -47,15 +50,25 @@ from hypercode.telemetry.tracing import resumed
 logger = structlog.get_logger(__name__)
 
 
-def register(services: Services) -> None:
-    """Give DBOS the workflow under the name that the queue uses."""
+def register(services: Services, worker_id: str, kind: "type[RunWorkflow] | None" = None) -> Segment:
+    """Give DBOS the workflow; what it writes for a run counts only as long as the worker holds that run."""
+    made = kind or RunWorkflow
 
     @DBOS.workflow(name=RUN_WORKFLOW)
-    async def run_segment(run_id: str, segment: int = 0) -> None:  # pyright: ignore[reportUnusedFunction]
+    async def run_segment(run_id: str, segment: int = 0) -> None:
+        owned = replace(services, database=services.database.owned(Owner(run_id, worker_id)))
         with resumed(await _trace_of(services, run_id), "run", run_id=run_id):
             earlier = await _finished_before(services, run_id, segment)
-            waiting = Waiting(services, run_id, segment)
-            await RunWorkflow(services, run_id, waiting, Steps(services, run_id, waiting, earlier)).go()
+            waiting = Waiting(owned, run_id, segment)
+            if await made(owned, run_id, waiting, Steps(owned, run_id, waiting, earlier)).go():
+                await patiently(lambda: _let_go(services, run_id, worker_id))
+
+    return run_segment
+
+
+async def _let_go(services: Services, run_id: str, worker_id: str) -> None:
+    async with services.database.transaction() as session:
+        await let_go(session, run_id, worker_id)
 
 
 async def _finished_before(services: Services, run_id: str, segment: int) -> dict[str, dict[str, Any]]:
@@ -79,7 +92,7 @@ async def _trace_of(services: Services, run_id: str) -> str | None:
 
 
 class RunWorkflow:
-    """One segment of a run, on one worker. A run has more than one when it waited long for a person."""
+    """One segment of a run, on one worker. A run has more when it waited long, was long, or changed its worker."""
 
     def __init__(self, services: Services, run_id: str, waiting: Waiting, steps: StepDoer) -> None:
         self._services = services
@@ -90,8 +103,8 @@ class RunWorkflow:
         self._head: dict[str, Any] | None = None
         self._verified: dict[str, Any] | None = None
 
-    async def go(self) -> None:
-        """Work until the run has ended or is parked; how it ended is always written down."""
+    async def go(self) -> bool:
+        """Work until the run has ended (True) or its segment has; how it ended is always written down."""
         log = logger.bind(run_id=self._run_id)
         log.info("run.taken")
         try:
@@ -99,7 +112,7 @@ class RunWorkflow:
         except Park:
             self._services.control.forget(self._run_id)
             log.info("run.parked")
-            return
+            return False
         except Cancelled:
             outcome = Outcome(status=RunStatus.CANCELLED, error_code="CANCELLED", error_message="Cancelled.")
             await self._keep_diff_so_far()
@@ -124,6 +137,7 @@ class RunWorkflow:
         await self._clean_up()
         self._services.control.forget(self._run_id)
         log.info("run.ended", status=outcome.status.value)
+        return True
 
     async def _work(self) -> Outcome:
         services, do = self._services, self._steps.do

@@ -5,8 +5,9 @@ RUN_EVENTS = "run_events"
 RUN_CONTROL = "run_control"
 RUN_ENDED = "run_ended"
 RUN_DECIDED = "run_decided"
+RUN_QUEUED = "run_queued"
 RUN_DELTAS = "run_deltas"
-CHANNELS = (RUN_EVENTS, RUN_CONTROL, RUN_ENDED, RUN_DECIDED, RUN_DELTAS)
+CHANNELS = (RUN_EVENTS, RUN_CONTROL, RUN_ENDED, RUN_DECIDED, RUN_QUEUED, RUN_DELTAS)
 
 
 def redis_channel(channel: str) -> str:

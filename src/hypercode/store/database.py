@@ -3,6 +3,7 @@
 Where a Redis is configured, wake-ups go through it as soon as the transaction that asked for them has committed.
 """
 
+import copy
 import importlib
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -17,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_asyn
 from sqlalchemy.util import greenlet_spawn
 
 from hypercode.domain.errors import Unavailable
+from hypercode.store.ownership import OWNER, OwnedSession, Owner, check_owner
 
 if TYPE_CHECKING:
     from hypercode.store.redis_door import RedisDoor
@@ -68,6 +70,20 @@ class Database:
         )  # fmt: skip
         self.most_connections = pool_size + OVERFLOW + SINGLE
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
+        self._owner: Owner | None = None
+
+    def owned(self, owner: Owner) -> "Database":
+        """The same for a worker's work on a run: once another worker has the run, no transaction commits."""
+        database = copy.copy(self)
+        database._owner = owner
+        database._sessions = async_sessionmaker(
+            self.engine, expire_on_commit=False, sync_session_class=OwnedSession
+        )
+        return database
+
+    def worker_on(self, run_id: str) -> str | None:
+        """The worker whose work on this run is fenced here."""
+        return self._owner.worker_id if self._owner is not None and self._owner.run_id == run_id else None
 
     @asynccontextmanager
     async def transaction(self) -> AsyncGenerator[AsyncSession]:
@@ -75,6 +91,8 @@ class Database:
         async with self._sessions(info=self._info()) as session:
             async with session.begin():
                 yield session
+                if self._owner is not None:
+                    await check_owner(session)
             if self.redis is not None and session.info[WAKE_UPS]:
                 await self.redis.publish(session.info[WAKE_UPS])
 
@@ -91,7 +109,8 @@ class Database:
             await greenlet_spawn(lent.close)
 
     def _info(self) -> dict[str, Any]:
-        return {} if self.redis is None else {REDIS: self.redis, WAKE_UPS: {}}
+        info: dict[str, Any] = {} if self.redis is None else {REDIS: self.redis, WAKE_UPS: {}}
+        return info if self._owner is None else info | {OWNER: self._owner}
 
     def connections_in_use(self) -> int:
         return sum(pool.checkedout() for pool in self._pools())

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from hypercode.domain.errors import NotFound
 from hypercode.domain.role import AgentRole
 from hypercode.domain.run import Run, RunStatus, WaitReason
-from hypercode.store.channels import RUN_CONTROL
+from hypercode.store.channels import RUN_CONTROL, RUN_ENDED
 from hypercode.store.database import wake
 from hypercode.store.queue import resume_run
 from hypercode.store.tables import RunEventRow, RunRow, TaskRow
@@ -95,6 +95,20 @@ async def children_of(session: AsyncSession, run_id: str) -> list[RunRow]:
         select(RunRow).where(RunRow.parent_run_id == run_id).order_by(RunRow.created_at, RunRow.id)
     )
     return list(rows)
+
+
+async def has_live_children(session: AsyncSession, run_id: str) -> bool:
+    live = select(RunRow.id).where(RunRow.parent_run_id == run_id, RunRow.ended_at.is_(None)).limit(1)
+    return await session.scalar(live) is not None
+
+
+async def child_ended(session: AsyncSession, parent_run_id: str) -> None:
+    """Tell the run that delegated it; one that was parked goes on when its last child has ended. Its row is locked."""
+    parent = await locked_run(session, parent_run_id)
+    await wake(session, RUN_ENDED, parent_run_id)
+    waits = parent.parked_at is not None and parent.wait_reason == WaitReason.CHILDREN.value
+    if waits and not await has_live_children(session, parent_run_id):
+        await resume_run(session, parent)
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,10 @@ VERSIONS = Path(__file__).parent / "migrations" / "versions"
 
 
 def this_version() -> str:
-    """Our newest migration and the journal's library, whose schema moves with its version."""
-    newest = max(path.stem.split("_")[0] for path in VERSIONS.glob("[0-9]*.py"))
-    return f"{newest}+dbos-{version('dbos')}"
+    """Our migrations and the journal's library, whose schema moves with its version."""
+    # Their number too: the last one of the chain need not have the highest name.
+    names = sorted(path.stem.split("_")[0] for path in VERSIONS.glob("[0-9]*.py"))
+    return f"{names[-1]}.{len(names)}+dbos-{version('dbos')}"
 
 
 def is_current(url: str) -> bool:

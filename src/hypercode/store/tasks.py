@@ -11,7 +11,7 @@ from hypercode.domain.attestation import Grade
 from hypercode.domain.budget import Budget
 from hypercode.domain.errors import NotFound
 from hypercode.domain.run import RunStatus
-from hypercode.domain.task import Routing, Task
+from hypercode.domain.task import Priority, Routing, Task
 from hypercode.store.tables import ProjectRow, RunRow, TaskRow
 
 
@@ -28,6 +28,7 @@ async def create_task(  # noqa: PLR0913 - a task's columns, by name
     require: Grade,
     budget: Budget,
     include_dirty: bool,
+    priority: Priority = Priority.NORMAL,
 ) -> TaskRow:
     row = TaskRow(
         id=id,
@@ -41,6 +42,7 @@ async def create_task(  # noqa: PLR0913 - a task's columns, by name
         require=require.value,
         budget=budget.model_dump(mode="json"),
         include_dirty=include_dirty,
+        priority=priority.rank,
         created_at=datetime.now(UTC),
     )
     session.add(row)
@@ -101,6 +103,7 @@ def to_domain(row: TaskRow) -> Task:
         checks=[str(check) for check in row.checks],
         require=Grade(row.require),
         budget=Budget.model_validate(row.budget),
+        priority=Priority.of_rank(row.priority),
         include_dirty=row.include_dirty,
         created_at=row.created_at,
     )

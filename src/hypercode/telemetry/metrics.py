@@ -34,6 +34,7 @@ STREAM_RESETS = Counter("hypercode_stream_resets", "Watchers that were too slow 
 # gateway, read from Postgres when it is scraped
 RUNS = Gauge("hypercode_runs", "Runs that have not ended, by status.", ["role", "status"])
 RUNS_WAITING = Gauge("hypercode_runs_waiting", "Waiting runs, by what they wait for.", ["reason"])
+WORKERS = Gauge("hypercode_workers", "Workers by state; those that ended in the last week too.", ["state"])
 QUEUE_AGE_SECONDS = Gauge("hypercode_queue_age_seconds", "How long the oldest queued run waits.", ["role"])
 APPROVALS_PENDING = Gauge(
     "hypercode_approvals_pending", "What waits for a person: approvals and questions.", ["kind"]
@@ -61,6 +62,14 @@ COST_USD = Counter(
 )
 MODEL_CALL_SECONDS = Histogram(
     "hypercode_model_call_seconds", "Model calls, waits included.", ["provider", "outcome"], buckets=LONG
+)
+RUNS_TAKEN_OVER = Counter(
+    "hypercode_runs_taken_over", "Runs that this worker took out of the hands of one that was gone."
+)
+RECOVERY_SECONDS = Histogram(
+    "hypercode_recovery_seconds",
+    "From the last sign of life of a worker to another's claim of its run.",
+    buckets=LONG,
 )
 MODEL_WAITS = Counter("hypercode_model_waits", "Waits for a provider that was busy or away.", ["provider"])
 

@@ -1409,6 +1409,8 @@ export interface components {
             include_dirty?: boolean;
             /** Model */
             model?: string | null;
+            /** @default normal */
+            priority?: components["schemas"]["Priority"];
             /** Project Id */
             project_id: string;
             /** Prompt */
@@ -1574,6 +1576,12 @@ export interface components {
             /** Url */
             url: string;
         };
+        /**
+         * Priority
+         * @description Which of a project's waiting runs goes first; between projects the workers are shared evenly.
+         * @enum {string}
+         */
+        Priority: "low" | "normal" | "high";
         /**
          * Problem
          * @description The body of every error answer. ``code`` is stable; ``hint`` says what a person can do.
@@ -2148,6 +2156,7 @@ export interface components {
             model: string;
             /** Organisation Id */
             organisation_id: string;
+            priority: components["schemas"]["Priority"];
             /** Project Id */
             project_id: string;
             /** Prompt */
@@ -2557,7 +2566,7 @@ export interface components {
          * @description Why a run waits.
          * @enum {string}
          */
-        WaitReason: "approval" | "answer" | "budget" | "paused" | "provider" | "children";
+        WaitReason: "approval" | "answer" | "budget" | "paused" | "provider" | "children" | "limit";
     };
     responses: never;
     parameters: never;

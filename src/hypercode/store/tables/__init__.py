@@ -16,6 +16,7 @@ from hypercode.store.tables.secrets import SecretRow, SecretUseRow
 from hypercode.store.tables.snapshots import SnapshotRow
 from hypercode.store.tables.tasks import PlanRow, TaskRow
 from hypercode.store.tables.users import ApiTokenRow, InstanceRow, OrganisationRow, UserRow, UserSessionRow
+from hypercode.store.tables.workers import WorkerRow
 
 __all__ = [
     "ApiTokenRow",
@@ -50,4 +51,5 @@ __all__ = [
     "TaskRow",
     "UserRow",
     "UserSessionRow",
+    "WorkerRow",
 ]

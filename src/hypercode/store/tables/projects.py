@@ -1,5 +1,6 @@
 """Projects, and what their base commits reported."""
 
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ForeignKey, String, UniqueConstraint
@@ -16,6 +17,7 @@ class ProjectRow(Stamped, Base):
     source_kind: Mapped[str] = mapped_column(String(20))
     source: Mapped[str]
     environment: Mapped[dict[str, Any]]
+    served_at: Mapped[datetime | None]
     __table_args__ = (UniqueConstraint("organisation_id", "name"),)
 
 

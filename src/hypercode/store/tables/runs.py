@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Float, ForeignKey, Integer, String, UniqueConstraint, func
+from sqlalchemy import BigInteger, Float, ForeignKey, Index, Integer, String, UniqueConstraint, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from hypercode.store.tables.base import Base, Stamped
@@ -43,16 +43,24 @@ class RunRow(Stamped, Base):
     parked_at: Mapped[datetime | None]
     waiting_since: Mapped[datetime | None]
     waited_s: Mapped[float] = mapped_column(Float, server_default="0")
+    queued_at: Mapped[datetime | None]
+    lost_at: Mapped[datetime | None]
+    loop_version: Mapped[int] = mapped_column(Integer, server_default="1")
     started_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
+    __table_args__ = (Index("ix_runs_queued", "queued_at", postgresql_where=text("queued_at IS NOT NULL")),)
 
 
 class RunHeadRow(Base):
-    """The last seq given out in a run; locking this row orders the run's events."""
+    """The last seq given out in a run, and which worker holds the run; locking this row orders the run's events."""
 
     __tablename__ = "run_heads"
     run_id: Mapped[str] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
     seq: Mapped[int] = mapped_column(BigInteger)
+    worker_id: Mapped[str | None]
+    __table_args__ = (
+        Index("ix_run_heads_held", "worker_id", postgresql_where=text("worker_id IS NOT NULL")),
+    )
 
 
 class RunEventRow(Base):

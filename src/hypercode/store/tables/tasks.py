@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Boolean, ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy import Boolean, ForeignKey, Index, SmallInteger, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from hypercode.store.tables.base import Base, Stamped
@@ -21,6 +21,7 @@ class TaskRow(Stamped, Base):
     require: Mapped[str] = mapped_column(String(20))
     budget: Mapped[dict[str, Any]]
     include_dirty: Mapped[bool] = mapped_column(Boolean)
+    priority: Mapped[int] = mapped_column(SmallInteger, server_default="0")
     __table_args__ = (Index("ix_tasks_organisation_created", "organisation_id", "created_at"),)
 
 

@@ -26,6 +26,7 @@ export const WAIT_WORDS: Record<WaitReason, string> = {
   paused: "Paused",
   provider: "Waiting for the model’s provider",
   children: "Waiting for its Coders",
+  limit: "Waiting its turn: as many runs as allowed are at work",
 };
 
 interface GradeLook extends Look {

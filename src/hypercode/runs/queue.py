@@ -1,0 +1,120 @@
+"""A worker's end of the queue: it claims runs when it is woken or has room again, and works on each as a durable workflow."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+from dbos import DBOS, SetWorkflowID
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from hypercode.domain.event import RunStatusChanged
+from hypercode.domain.run import RunStatus, WaitReason
+from hypercode.events import log
+from hypercode.runs.control import RunControl
+from hypercode.runs.leases import Identity
+from hypercode.runs.sharing import Limit, share
+from hypercode.settings import RunSettings
+from hypercode.store.claims import Queued, busy_runs, lock_claims, queued_runs, take_runs
+from hypercode.store.database import DATABASE_AWAY, Database
+from hypercode.store.ownership import LeaseLost
+from hypercode.store.queue import segment_id
+from hypercode.store.runs import get_run
+from hypercode.telemetry.metrics import RECOVERY_SECONDS
+
+logger = structlog.get_logger(__name__)
+LOOK_S = 2.0
+"""How often a worker looks without being woken: a wake-up may get lost, and a limit may have room again elsewhere."""
+DEPTH = 50
+
+Segment = Callable[[str, int], Coroutine[Any, Any, None]]
+"""A run's segment, as DBOS knows it."""
+
+
+class Claims:
+    """Takes runs for this worker and begins them."""
+
+    def __init__(
+        self, database: Database, control: RunControl, identity: Identity, settings: RunSettings
+    ) -> None:
+        self._database = database
+        self._control = control
+        self._identity = identity
+        self._settings = settings
+        self._works: set[asyncio.Task[None]] = set()
+
+    async def keep_claiming(self, segment: Segment) -> None:
+        while True:
+            self._control.queued.clear()
+            try:
+                taken = await self._claim()
+            except DATABASE_AWAY as error:
+                logger.warning("queue.away", error=type(error).__name__)
+                taken = []
+            for run in taken:
+                self._begin(run, segment)
+            if not taken:
+                await self._woken()
+
+    async def _claim(self) -> list[Queued]:
+        """Take as many runs as there is room for and limits allow, and say why others have to wait."""
+        roles = [role.value for role in self._identity.roles]
+        room = max(0, self._settings.per_worker - self._control.number_at_work())
+        async with self._database.transaction() as session:
+            await lock_claims(session)
+            queued = await queued_runs(session, roles, room + DEPTH)
+            if not queued:
+                return []
+            shares = share(queued, await busy_runs(session), self._settings, room)
+            if shares.taken:
+                await take_runs(session, shares.taken, self._identity.worker_id)
+            for run in queued:
+                if run.run_id in shares.held and run.wait_reason != WaitReason.LIMIT.value:
+                    await _hold(session, run, shares.held[run.run_id])
+        return shares.taken
+
+    def _begin(self, run: Queued, segment: Segment) -> None:
+        if run.lost_at is not None:
+            RECOVERY_SECONDS.observe(max(0.0, (datetime.now(UTC) - run.lost_at).total_seconds()))
+        if run.cancelled:
+            self._control.cancelled(run.run_id).set()
+        self._control.begun(run.run_id)
+        work = asyncio.create_task(self._work(run, segment))
+        self._works.add(work)
+        work.add_done_callback(self._works.discard)
+
+    async def _work(self, run: Queued, segment: Segment) -> None:
+        try:
+            with SetWorkflowID(segment_id(run.run_id, run.segment)):
+                handle = await DBOS.start_workflow_async(segment, run.run_id, run.segment)
+            await handle.get_result()
+        except LeaseLost:
+            self._control.lost.set()
+        except Exception:
+            logger.exception("run.broken", run_id=run.run_id)
+        finally:
+            self._control.ended(run.run_id)
+
+    async def _woken(self) -> None:
+        try:
+            await asyncio.wait_for(self._control.queued.wait(), LOOK_S)
+        except TimeoutError:
+            return
+
+
+async def _hold(session: AsyncSession, queued: Queued, limit: Limit) -> None:
+    """Say once what the run waits for; it goes on by itself."""
+    run = await get_run(session, queued.run_id)
+    run.wait_reason = WaitReason.LIMIT.value
+    words = {
+        Limit.PLATFORM: "As many runs as this platform allows are at work",
+        Limit.PROJECT: "As many runs as this project may have at once are at work",
+        Limit.USER: "As many runs as one person may have at once are at work",
+    }
+    told = RunStatusChanged(
+        status=RunStatus(run.status),
+        wait_reason=WaitReason.LIMIT,
+        detail=f"{words[limit]}; this one waits its turn",
+    )
+    await log.append(session, run, f"held:{run.segment}:{limit.value}", [told])
