@@ -9,6 +9,7 @@ import pytest
 
 from hypercode.agents.architect import architect
 from hypercode.agents.coder import coder
+from hypercode.agents.context import person_message
 from hypercode.agents.contract import TaskContract
 from hypercode.agents.intent import (
     CallModel,
@@ -18,6 +19,7 @@ from hypercode.agents.intent import (
     Finish,
     Intent,
     IntentResult,
+    ModelAnswer,
     ToolOutcome,
     ToolsDone,
     WaitForChildren,
@@ -268,3 +270,36 @@ def test_a_wrong_result_is_the_executors_fault() -> None:
     next(loop)
     with pytest.raises(TypeError, match="ModelReply was due"):
         loop.send(ToolsDone(outcomes=[]))
+
+
+def test_a_persons_words_stand_where_they_were_read_and_outlive_the_turns_around_them() -> None:
+    def reply(turn: int) -> ModelReply:
+        made = says("", call("fs_read", path=str(turn))) if turn < 60 else says("done")
+        heard = {5: ["Mind the tabs."]}.get(turn, [])
+        after = ["Then the docs."] if turn == 60 else []
+        return ModelAnswer(**dict(made), before=heard, after=after) if turn <= 60 else says("all done")
+
+    big = ToolOutcome(ok=True, code="OK", text="x" * 20_000)
+    played = Played(reply, tool=lambda _: big)
+    assert played.finish.summary == "all done"
+    for request in played.requests[5:]:
+        assert_legal(request.messages[2:] if request.messages[2].role == "assistant" else request.messages)
+        assert [m.content for m in request.messages].count(person_message("Mind the tabs.").content) == 1
+    assert played.requests[-1].messages[-1] == person_message("Then the docs.")
+    assert all(request.may_end for request in played.requests)
+
+
+def test_an_interrupted_wait_for_children_asks_the_model_first() -> None:
+    loop = agent_loop(CONTRACT, TOOLS, architect())
+    next(loop)
+    loop.send(says("", PLAN))
+    loop.send(ToolsDone(outcomes=[fine(PLAN)]))
+    both = [call("task_delegate", item_id="a"), call("task_delegate", item_id="b")]
+    loop.send(says("", *both))
+    waits = loop.send(ToolsDone(outcomes=[delegating(each) for each in both]))
+    assert isinstance(waits, WaitForChildren)
+    asked = loop.send(ChildrenEnded(children=[], interrupted=True))
+    assert isinstance(asked, CallModel)
+    assert not asked.may_end
+    again = loop.send(ModelAnswer(**dict(says("I hear you.")), before=["Hurry."]))
+    assert again == waits

@@ -171,4 +171,22 @@ REQUIREMENTS = {
         "one reads nothing of the platform, and nobody else sees it.",
         "issue:#4, security.md, Previews",
     ),
+    "steer:words": Requirement(
+        "Words told to a run are read before its next model call, a queued goal after the one before it, over a kill.",
+        "issue:#5",
+    ),
+    "steer:interrupt": Requirement(
+        "An interrupt stops the call that goes on, with its processes; every tool call is answered, none twice.",
+        "issue:#5",
+    ),
+    "steer:pause": Requirement("A paused run holds no worker, and goes on where it was.", "issue:#5"),
+    "steer:tree": Requirement("Pause and cancel reach a run's children.", "issue:#5"),
+    "steer:history": Requirement(
+        "A run can be rewound to any event, and the rewind undone; a fork goes on from any event, apart from its origin.",
+        "issue:#5",
+    ),
+    "steer:cancel": Requirement(
+        "A cancel ends a run in a model call, while it is parked and while it is paused; a retry begins it anew.",
+        "issue:#5",
+    ),
 }

@@ -11,8 +11,9 @@ from sqlalchemy import func, select
 
 from hypercode.domain.run import RunStatus
 from hypercode.domain.task import NewTask
-from hypercode.gateway.acceptance import accept_task, read_grant_key
+from hypercode.gateway.acceptance import accept_task
 from hypercode.policy import grants
+from hypercode.runs.attempts import read_grant_key
 from hypercode.settings import Settings
 from hypercode.store.database import Database
 from hypercode.store.models import ModelInfo, announce_models

@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import cast
 
 import pytest
+from tests.fixtures.people import person
 from tests.fixtures.rows import make_run
 
 from hypercode.domain.approval import Decision
+from hypercode.domain.steering import Cancel, Verb
 from hypercode.domain.tool_call import Touched
 from hypercode.events.approvals import decide_approval
 from hypercode.platform_api.client import PlatformClient
@@ -20,7 +22,7 @@ from hypercode.store.approvals import AskedCall, request_approval
 from hypercode.store.artifacts import ArtifactStore
 from hypercode.store.audit import AuditedCall
 from hypercode.store.database import Database
-from hypercode.store.runs import get_run, get_task_of, request_cancel
+from hypercode.store.runs import get_run, get_task_of, update_run
 from hypercode.store.users import get_user, to_domain
 from hypercode.verification.client import VerifierClient
 
@@ -80,6 +82,8 @@ async def test_a_decision_and_a_park_at_the_same_time(database: Database, servic
 
 async def test_who_is_late_does_not_go_on(database: Database, services: Services) -> None:
     run_id = await make_run(database)
+    async with database.transaction() as session:
+        await update_run(session, run_id, started_at=datetime.now(UTC))
     assert not await Waiting(services, run_id, 0).park()  # nothing to wait for
     approval = await ask(database, run_id, 0)
     assert await Waiting(services, run_id, 0).park()
@@ -88,5 +92,5 @@ async def test_who_is_late_does_not_go_on(database: Database, services: Services
     assert await Waiting(services, run_id, 0).park()  # the next segment has the run
     await ask(database, run_id, 1)
     async with database.transaction() as session:
-        await request_cancel(session, run_id)
+        await (await person(session, run_id)).give(await get_run(session, run_id), Cancel(verb=Verb.CANCEL))
     assert not await Waiting(services, run_id, 1).park()

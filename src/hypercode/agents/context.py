@@ -8,6 +8,7 @@ from hypercode.agents.profile import AgentProfile
 from hypercode.llm.base import Message, ModelReply, RequestedCall
 
 KEPT_RESULTS = 6
+PERSON = "# From the person who gave you this task"
 
 
 class Context:
@@ -20,6 +21,7 @@ class Context:
             Message(role="user", content=contract.words()),
         ]
         self._history: list[Message] = []
+        self._persons: list[Message] = []
         self.compactions = 0
 
     def messages(self) -> list[Message]:
@@ -38,6 +40,12 @@ class Context:
 
     def add_note(self, text: str) -> None:
         self._history.append(Message(role="user", content=text))
+
+    def add_person(self, text: str) -> None:
+        """What a person said counts like the task: it outlives the turns around it."""
+        message = person_message(text)
+        self._persons.append(message)
+        self._history.append(message)
 
     def compact(self) -> None:
         """Shorten older tool results to stubs; then, if need be, leave out whole turns from the beginning.
@@ -60,8 +68,16 @@ class Context:
         if len(replies) < 2:
             return False
         gap = Message(role="user", content="(Earlier turns were left out here to save room.)")
-        self._history[: replies[1]] = [gap]
+        kept = [
+            message for message in self._history[: replies[1]] if any(message is p for p in self._persons)
+        ]
+        self._history[: replies[1]] = [gap, *kept]
         return True
+
+
+def person_message(text: str) -> Message:
+    """What a person said while the agent worked, as the model reads it: trusted like the task itself."""
+    return Message(role="user", content=f"{PERSON}\n{text}")
 
 
 def render(outcome: ToolOutcome) -> str:

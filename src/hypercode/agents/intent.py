@@ -15,11 +15,15 @@ class Frozen(BaseModel):
 
 
 class CallModel(Frozen):
-    """Ask the model; answered by a ``ModelReply``. ``turn`` is 1-based."""
+    """Ask the model; answered by a ``ModelAnswer``. ``turn`` is 1-based.
+
+    ``may_end`` says that a reply in words alone would end the run: then what a person left for that moment is given out.
+    """
 
     messages: list[Message]
     tools: list[ToolSpec]
     turn: int
+    may_end: bool = False
 
 
 class CallTools(Frozen):
@@ -49,6 +53,15 @@ class CpuReading(Frozen):
     whole_us: int
 
 
+class ModelAnswer(ModelReply):
+    """A reply, and the words of a person around it: ``before`` stood in the request after its messages, ``after`` is
+    what the agent is told instead of ending.
+    """
+
+    before: list[str] = Field(default_factory=list)
+    after: list[str] = Field(default_factory=list)
+
+
 class ToolOutcome(Frozen):
     """What a tool call came to: ``code`` is ``OK`` or a stable error code, ``text`` for reading, ``data`` typed."""
 
@@ -76,10 +89,11 @@ class ChildEnded(Frozen):
 
 
 class ChildrenEnded(Frozen):
-    """One entry for each run of ``WaitForChildren``."""
+    """One entry for each run of ``WaitForChildren``, or for those that had ended when a person ``interrupted``."""
 
     children: list[ChildEnded]
+    interrupted: bool = False
 
 
 Intent = CallModel | CallTools | WaitForChildren | Finish
-IntentResult = ModelReply | ToolsDone | ChildrenEnded
+IntentResult = ModelAnswer | ModelReply | ToolsDone | ChildrenEnded

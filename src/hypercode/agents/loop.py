@@ -17,6 +17,7 @@ from hypercode.agents.intent import (
     Finish,
     Intent,
     IntentResult,
+    ModelAnswer,
     ToolOutcome,
     ToolsDone,
     WaitForChildren,
@@ -62,21 +63,39 @@ class _Agent:
         self.names = {tool.name for tool in tools}
         self.turns = 0
         self.format_errors = 0
+        self.interrupted = False
         self.used_ids: set[str] = set()
 
     def turn(self) -> Steps:
         """One model call and the tool calls it asks for."""
-        if self.delegation.complete:
+        if self.delegation.complete and not self.interrupted:
             yield from self.children()
+        self.interrupted = False
         self.turns += 1
-        intent = CallModel(messages=self.context.messages(), tools=self.tools, turn=self.turns)
+        intent = CallModel(
+            messages=self.context.messages(),
+            tools=self.tools,
+            turn=self.turns,
+            may_end=not self.delegation.open_runs,
+        )
         reply = _expect(ModelReply, (yield intent))
+        before, after = (reply.before, reply.after) if isinstance(reply, ModelAnswer) else ([], [])
+        self.hear(before)
         calls = self.own_ids(reply.calls)
         self.context.add_reply(reply, calls)
         if calls:
             yield from self.act(calls)
+        elif after:
+            self.hear(after)
         else:
             yield from self.rest(reply.text)
+
+    def hear(self, words: list[str]) -> None:
+        """What a person said; circles from before it are none any more."""
+        for text in words:
+            self.context.add_person(text)
+        if words:
+            self.watch = CircleWatch()
 
     def act(self, calls: list[RequestedCall]) -> Steps:
         """Call the tools; every call is answered, the ones that can't be called with what is wrong with them."""
@@ -113,7 +132,9 @@ class _Agent:
     def children(self) -> Steps:
         """Wait for the delegated runs and tell the model how they ended."""
         waited = _expect(ChildrenEnded, (yield WaitForChildren(run_ids=self.delegation.open_runs)))
-        self.context.add_note(self.delegation.report(waited.children))
+        self.interrupted = waited.interrupted
+        if waited.children:
+            self.context.add_note(self.delegation.report(waited.children))
 
     def fault(self, call: RequestedCall) -> str:
         """What is wrong with a call before any tool has seen it, or nothing."""

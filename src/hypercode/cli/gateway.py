@@ -7,8 +7,8 @@ import uvicorn
 
 from hypercode.cli.environment import database_url, process_settings
 from hypercode.cli.listener import bind
-from hypercode.gateway.acceptance import read_grant_key
 from hypercode.gateway.app import create_app
+from hypercode.runs.attempts import read_grant_key
 from hypercode.settings import Settings
 from hypercode.store.cache import seal_key
 from hypercode.store.database import Database, open_database

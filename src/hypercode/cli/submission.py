@@ -9,17 +9,20 @@ from hypercode.cli.show import Show
 from hypercode.cli.supervisor import State
 from hypercode.domain.event import Event, RunFinished
 from hypercode.domain.project import SourceKind
+from hypercode.domain.steering import Cancel, Verb
 from hypercode.domain.task import NewTask
 from hypercode.events.live import LiveEvents
 from hypercode.events.wake_ups import wake_ups
-from hypercode.gateway.acceptance import accept_task, read_grant_key
+from hypercode.gateway.acceptance import accept_task
+from hypercode.runs.attempts import read_grant_key
+from hypercode.runs.steering import Steering
 from hypercode.settings import Settings
 from hypercode.store.artifacts import ArtifactStore
 from hypercode.store.channels import RUN_EVENTS
 from hypercode.store.database import Database, open_database
 from hypercode.store.objects import open_objects
 from hypercode.store.projects import ensure_project
-from hypercode.store.runs import request_cancel
+from hypercode.store.runs import get_run
 from hypercode.store.users import ensure_local_user, to_domain
 
 
@@ -76,7 +79,9 @@ class Submission:
                     raise
                 self._show.say("Cancelling; the diff so far is kept")
                 async with database.transaction() as session:
-                    await request_cancel(session, run_id)
+                    user = to_domain(await ensure_local_user(session))
+                    steering = Steering(session, user, self._settings.keys_dir)
+                    await steering.give(await get_run(session, run_id), Cancel(verb=Verb.CANCEL))
 
     async def _conclude(self, database: Database, finished: Event, patch_out: Path | None) -> RunFinished:
         artifacts = ArtifactStore(open_objects(self._settings))

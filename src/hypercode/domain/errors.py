@@ -36,6 +36,54 @@ class Conflict(HyperCodeError):
     code = "CONFLICT"
 
 
+class RunEnded(Conflict):
+    """The run has ended, so nothing reaches it any more."""
+
+    code = "RUN_ENDED"
+
+
+class RunNotEnded(Conflict):
+    """The run still goes on, and this is for one that has ended."""
+
+    code = "RUN_NOT_ENDED"
+
+
+class RunBeingCancelled(Conflict):
+    """The run is being stopped, so nothing else is done with it."""
+
+    code = "RUN_BEING_CANCELLED"
+
+
+class RunPaused(Conflict):
+    """The run is paused already, or will be at its next legal boundary."""
+
+    code = "RUN_PAUSED"
+
+
+class RunNotPaused(Conflict):
+    """The run is not paused."""
+
+    code = "RUN_NOT_PAUSED"
+
+
+class RunIsChild(Conflict):
+    """Another run delegated this one, and this is only for the run that began the task."""
+
+    code = "RUN_IS_CHILD"
+
+
+class PointUnreachable(Conflict):
+    """There is no going on from that event: it is not there, too early, or its workspace was not kept."""
+
+    code = "POINT_UNREACHABLE"
+
+
+class Superseded(Conflict):
+    """Something else was decided before this could be done."""
+
+    code = "SUPERSEDED"
+
+
 class Unauthenticated(HyperCodeError):
     """No valid sign-in, token or key came with the call."""
 

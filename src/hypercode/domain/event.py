@@ -19,6 +19,7 @@ from hypercode.domain.preview import Preview
 from hypercode.domain.question import QuestionState
 from hypercode.domain.role import AgentRole
 from hypercode.domain.run import RunStatus, WaitReason
+from hypercode.domain.steering import CommandState, Verb
 from hypercode.domain.tool_call import Touched
 
 
@@ -39,6 +40,8 @@ class RunQueued(Payload):
     prompt: str
     parent_run_id: str | None
     routed_by: str
+    forked_from: str | None = None
+    forked_at_seq: int | None = None
 
 
 class RunStarted(Payload):
@@ -68,6 +71,31 @@ class NoticeRaised(Payload):
     code: str
     message: str
     hint: str
+
+
+class CommandRequested(Payload):
+    """A person told the run something; until ``command.settled`` it is pending."""
+
+    type: ClassVar[str] = "command.requested"
+    command_id: str
+    verb: Verb
+    text: str
+    seq: int | None
+    by: str
+
+
+class CommandSettled(Payload):
+    """What became of a command: applied, refused (``code``, ``message`` and ``hint`` say why) or withdrawn."""
+
+    type: ClassVar[str] = "command.settled"
+    command_id: str
+    verb: Verb
+    state: CommandState
+    by: str | None
+    code: str
+    message: str
+    hint: str
+    made_run_id: str | None
 
 
 class EnvironmentPhaseChanged(Payload):
@@ -332,6 +360,8 @@ PAYLOADS: dict[str, type[Payload]] = {
         RunStarted,
         RunStatusChanged,
         NoticeRaised,
+        CommandRequested,
+        CommandSettled,
         EnvironmentPhaseChanged,
         EnvironmentPrepared,
         ChecksFrozen,

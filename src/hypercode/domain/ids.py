@@ -24,6 +24,7 @@ PREFIXES = {
     "container": "ctr",
     "image": "img",
     "deployment": "dep",
+    "command": "cmd",
 }
 
 Id = Annotated[str, StringConstraints(pattern=r"^[a-z]{3,4}_[0-9a-f]{32}$")]

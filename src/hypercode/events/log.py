@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from hypercode.domain.errors import NotFound
 from hypercode.domain.event import Event, Payload
+from hypercode.events.eras import in_era
 from hypercode.store.channels import RUN_EVENTS
 from hypercode.store.database import Database, Statements, redis_of, statements_of, wake
 from hypercode.store.ownership import LeaseLost, checked, owner_of
@@ -65,7 +66,7 @@ async def _append(statements: Statements, entry: _Entry, *, notify: bool) -> tup
     events = [{"type": payload.type, "payload": payload.model_dump(mode="json")} for payload in payloads]
     parameters = {
         "run_id": entry.run_id,
-        "step_key": entry.step_key,
+        "step_key": in_era(entry.step_key),
         "events": json.dumps(events, ensure_ascii=False),
         "channel": RUN_EVENTS,
         "worker_id": entry.worker_id,

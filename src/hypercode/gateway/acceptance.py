@@ -4,34 +4,24 @@ transaction. Shared by the API and ``hypercode run``; knows no HTTP.
 
 import hashlib
 import re
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 from pydantic import BaseModel
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from hypercode.domain.budget import Budget
-from hypercode.domain.errors import Conflict, InvalidArgument, PermissionDenied, Unavailable
-from hypercode.domain.event import RunQueued
-from hypercode.domain.grant import Grant
+from hypercode.domain.errors import Conflict, InvalidArgument, PermissionDenied
 from hypercode.domain.ids import new_id
-from hypercode.domain.role import AgentRole, PersonRole
+from hypercode.domain.role import PersonRole
 from hypercode.domain.task import NewTask, Routing
 from hypercode.domain.user import User
-from hypercode.events import log
-from hypercode.gateway.routing import Route, route
-from hypercode.policy import grants
+from hypercode.gateway.routing import route
+from hypercode.runs.attempts import begin_attempt
 from hypercode.store.models import announced_models, default_model
 from hypercode.store.projects import get_project
-from hypercode.store.queue import enqueue_run
-from hypercode.store.runs import create_run, runs_of_task
-from hypercode.store.tables import ProjectRow, RunRow, TaskRow
+from hypercode.store.runs import runs_of_task
+from hypercode.store.tables import TaskRow
 from hypercode.store.tasks import create_task
-from hypercode.telemetry.tracing import here
 
-# Above the task's own wall time: a run may stand in the queue or wait for a person.
-GRANT_MARGIN = timedelta(days=2)
 MODEL_NAME = re.compile(r"builtin/repair|scripted:.+|(openai|anthropic|google|ollama|openai-compatible):\S+")
 MODEL_HINT = (
     "Use builtin/repair, openai:NAME, anthropic:NAME, google:NAME, ollama:NAME, openai-compatible:NAME "
@@ -44,17 +34,6 @@ class Accepted(BaseModel):
 
     task_id: str
     run_id: str
-
-
-def read_grant_key(keys_dir: Path) -> str:
-    """Read the key that grants are minted with; only processes that accept tasks can."""
-    try:
-        return (keys_dir / "grant.key").read_text().strip()
-    except OSError as error:
-        raise Unavailable(
-            "This process can't read the grant key, so it can't accept tasks.",
-            hint=f"Check {keys_dir / 'grant.key'} ({error.strerror}).",
-        ) from error
 
 
 async def accept_task(
@@ -89,54 +68,8 @@ async def accept_task(
         include_dirty=request.include_dirty,
         priority=request.priority,
     )
-    run = await _begin_run(session, grant_key, task, project, chosen)
+    run = await begin_attempt(session, grant_key, task, chosen.role, chosen.routed_by)
     return Accepted(task_id=task.id, run_id=run.id)
-
-
-async def _begin_run(
-    session: AsyncSession, grant_key: str, task: TaskRow, project: ProjectRow, chosen: Route
-) -> RunRow:
-    run_id, workspace_id = new_id("run"), new_id("workspace")
-    grant = Grant(
-        organisation_id=task.organisation_id,
-        project_id=project.id,
-        task_id=task.id,
-        run_id=run_id,
-        workspace_id=workspace_id,
-        role=chosen.role,
-        expires_at=_grant_end(Budget.model_validate(task.budget)),
-    )
-    run = await create_run(
-        session,
-        id=run_id,
-        organisation_id=task.organisation_id,
-        project_id=project.id,
-        task_id=task.id,
-        parent_run_id=None,
-        plan_item_id=None,
-        goal=task.prompt,
-        role=chosen.role,
-        model=task.model,
-        workspace_id=workspace_id,
-        grant_token=grants.mint(grant_key, grant),
-        trace_parent=here(),
-    )
-    queued = RunQueued(
-        task_id=task.id,
-        role=AgentRole(run.role),
-        model=run.model,
-        prompt=task.prompt,
-        parent_run_id=None,
-        routed_by=chosen.routed_by,
-    )
-    await log.append(session, run, "queued", [queued])
-    await enqueue_run(session, run)
-    return run
-
-
-def _grant_end(budget: Budget) -> datetime:
-    wall = timedelta(seconds=min(budget.max_wall_s or 0, 30 * 86_400))
-    return datetime.now(UTC) + wall + GRANT_MARGIN
 
 
 def _task_id_of(user_id: str, idempotency_key: str) -> str:

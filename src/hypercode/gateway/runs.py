@@ -7,7 +7,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from hypercode.domain.artifact import Artifact
 from hypercode.domain.errors import NotFound
 from hypercode.domain.run import Run
-from hypercode.gateway.deps import CurrentCaller, DbSession
+from hypercode.domain.steering import Cancel, CommandState, Verb
+from hypercode.gateway.deps import AppParts, CurrentCaller, DbSession
+from hypercode.runs.steering import Steering
 from hypercode.store import artifacts, runs
 from hypercode.store.tables import RunRow
 
@@ -30,10 +32,12 @@ async def get_run(run_id: str, caller: CurrentCaller, session: DbSession) -> Run
 
 
 @router.post("/{run_id}/cancel", status_code=202)
-async def cancel_run(run_id: str, caller: CurrentCaller, session: DbSession) -> CancelAnswer:
-    """Ask the run and all its descendants to stop; the event run.finished says when they have."""
-    await visible_run(session, caller.user.organisation_id, run_id)
-    return CancelAnswer(requested=await runs.request_cancel(session, run_id))
+async def cancel_run(run_id: str, caller: CurrentCaller, parts: AppParts, session: DbSession) -> CancelAnswer:
+    """The command ``cancel`` in short; the event run.finished says when the run has stopped."""
+    run = await visible_run(session, caller.user.organisation_id, run_id)
+    steering = Steering(session, caller.user, parts.settings.keys_dir)
+    given = await steering.give(run, Cancel(verb=Verb.CANCEL))
+    return CancelAnswer(requested=given.state is not CommandState.REFUSED)
 
 
 @router.get("/{run_id}/artifacts")

@@ -9,9 +9,10 @@ from hypercode.domain.budget import TaskBudget
 from hypercode.domain.project import Project
 from hypercode.domain.run import Run, RunStatus
 from hypercode.domain.task import NewTask, Task
-from hypercode.gateway.acceptance import Accepted, accept_task, read_grant_key
+from hypercode.gateway.acceptance import Accepted, accept_task
 from hypercode.gateway.cursors import cursor_of, read_cursor
 from hypercode.gateway.deps import AppParts, CurrentCaller, DbSession
+from hypercode.runs.attempts import read_grant_key
 from hypercode.store import projects, runs, tasks
 from hypercode.store.budgets import task_budget
 

@@ -1,19 +1,33 @@
-"""Signals that reach into a worker: a person's cancel, their decision or answer, the end of a child run.
+"""Signals that reach into a worker: what people tell a run, their decision or answer, the end of a child run.
 
 A signal only says "look": what counts is in the database, so a lost one is found again by the next look.
 """
 
 import asyncio
 from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+
+from hypercode.store.steering import Wanted
+
+
+@dataclass
+class _Signals:
+    """Those of one run. The last three hold only while their command waits; a look sets and clears them."""
+
+    cancelled: asyncio.Event = field(default_factory=asyncio.Event)
+    child_ended: asyncio.Event = field(default_factory=asyncio.Event)
+    decided: asyncio.Event = field(default_factory=asyncio.Event)
+    paused: asyncio.Event = field(default_factory=asyncio.Event)
+    interrupted: asyncio.Event = field(default_factory=asyncio.Event)
+    rewound: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class RunControl:
-    """One event a run and kind of signal, for the runs that this process works on."""
+    """The signals of the runs that this process works on."""
 
     def __init__(self) -> None:
-        self._cancelled: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
-        self._children: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
-        self._decided: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
+        self._signals: defaultdict[str, _Signals] = defaultdict(_Signals)
+        self._followed: set[str] = set()
         self._closing: set[str] = set()
         self._closed = asyncio.Event()
         self._at_work: Counter[str] = Counter()
@@ -42,18 +56,64 @@ class RunControl:
     def number_at_work(self) -> int:
         return len(self._at_work.keys() - self._resting)
 
-    def cancelled(self, run_id: str) -> asyncio.Event:
-        return self._cancelled[run_id]
+    def follow(self, run_id: str) -> None:
+        """A worker takes the run up here: from now on it is looked at."""
+        self._followed.add(run_id)
 
     def followed(self) -> list[str]:
-        """The runs whose cancel somebody here waits for."""
-        return [run_id for run_id, cancelled in self._cancelled.items() if not cancelled.is_set()]
+        return list(self._followed)
+
+    def follows(self, run_id: str) -> bool:
+        return run_id in self._followed
+
+    def cancelled(self, run_id: str) -> asyncio.Event:
+        return self._signals[run_id].cancelled
 
     def child_ended(self, run_id: str) -> asyncio.Event:
-        return self._children[run_id]
+        return self._signals[run_id].child_ended
 
     def decided(self, run_id: str) -> asyncio.Event:
-        return self._decided[run_id]
+        return self._signals[run_id].decided
+
+    def paused(self, run_id: str) -> asyncio.Event:
+        return self._signals[run_id].paused
+
+    def interrupted(self, run_id: str) -> asyncio.Event:
+        return self._signals[run_id].interrupted
+
+    def rewound(self, run_id: str) -> asyncio.Event:
+        return self._signals[run_id].rewound
+
+    def held(self, run_id: str) -> bool:
+        """True when the run is to leave its worker: it is paused, or goes on from another point."""
+        signals = self._signals[run_id]
+        return signals.paused.is_set() or signals.rewound.is_set()
+
+    def settled(self, run_id: str, *, cancelled: bool) -> None:
+        """What was to hold the run does not hold it any more."""
+        signals = self._signals[run_id]
+        signals.paused.clear()
+        signals.rewound.clear()
+        if cancelled:
+            signals.cancelled.set()
+
+    def tell(self, wanted: Wanted) -> None:
+        """What a look has found; whoever waits for something in this run looks up."""
+        signals = self._signals[wanted.run_id]
+        if wanted.cancel:
+            signals.cancelled.set()
+        for signal, holds in (
+            (signals.paused, wanted.pause),
+            (signals.interrupted, wanted.interrupt),
+            (signals.rewound, wanted.rewind),
+        ):
+            if holds:
+                signal.set()
+            else:
+                signal.clear()
+        if wanted.cancel or wanted.pause or wanted.interrupt or wanted.rewind:
+            signals.decided.set()
+            signals.child_ended.set()
 
     def closing(self, run_id: str) -> None:
         """The run writes its end and cleans up: a worker that is told to stop lets it finish that."""
@@ -65,9 +125,8 @@ class RunControl:
             await self._closed.wait()
 
     def forget(self, run_id: str) -> None:
-        self._cancelled.pop(run_id, None)
-        self._children.pop(run_id, None)
-        self._decided.pop(run_id, None)
+        self._signals.pop(run_id, None)
+        self._followed.discard(run_id)
         self._resting.discard(run_id)
         self._closing.discard(run_id)
         self._closed.set()

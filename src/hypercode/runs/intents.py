@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Iterable
+from contextlib import suppress
 from typing import Any
 
 from opentelemetry.trace import SpanKind
@@ -10,11 +11,13 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from hypercode.agents.context import person_message
 from hypercode.agents.intent import (
     CallModel,
     CallTools,
     ChildEnded,
     ChildrenEnded,
+    ModelAnswer,
     ToolOutcome,
     ToolsDone,
     WaitForChildren,
@@ -29,12 +32,15 @@ from hypercode.domain.event import (
 )
 from hypercode.domain.run import RunStatus, WaitReason
 from hypercode.events import log
+from hypercode.events.eras import in_era
 from hypercode.llm.base import Model, ModelReply, ModelRequest, RequestedCall, ToolSpec
 from hypercode.llm.models import provider_of, resolve
 from hypercode.llm.retries import complete_patiently
 from hypercode.platform_api import types as api
 from hypercode.runs.budget import Purse, model_need, tool_need
 from hypercode.runs.hands import Hands
+from hypercode.runs.inbox import Interrupted, to_its_end, unless_interrupted, words_after, words_before
+from hypercode.runs.interruption import outcomes_so_far
 from hypercode.runs.preparation import RunFacts
 from hypercode.runs.reports import report_of
 from hypercode.runs.services import Services
@@ -53,6 +59,7 @@ from hypercode.store.artifacts import artifacts_of
 from hypercode.store.budgets import Held
 from hypercode.store.runs import children_of, get_run
 from hypercode.store.secrets import was_given_secrets
+from hypercode.store.steering import interrupt_waits
 from hypercode.store.tables import JournalRow, RunRow
 from hypercode.telemetry.metrics import (
     COST_USD,
@@ -101,38 +108,44 @@ class Intents:
 
     async def call_model(self, intent: CallModel) -> dict[str, Any]:
         """Ask the model once; a reply that was received before a kill is not paid for again."""
-        facts, key = self._facts, f"model:{intent.turn}"
+        key = in_era(f"model:{intent.turn}")
+        while True:
+            with suppress(Interrupted):
+                return await unless_interrupted(
+                    self._services, self._facts.run_id, self._call_model(intent, key)
+                )
+
+    async def _call_model(self, intent: CallModel, key: str) -> dict[str, Any]:
+        facts = self._facts
+        async with self._services.database.transaction() as session:
+            known = await session.scalar(
+                select(JournalRow.result).where(JournalRow.run_id == facts.run_id, JournalRow.key == key)
+            )
+            if known is not None:
+                return known
+            given_secrets = await was_given_secrets(session, facts.run_id)
+            before = await words_before(session, facts.run_id, key)
         request = ModelRequest(
             model=facts.model,
-            messages=intent.messages,
+            messages=[*intent.messages, *map(person_message, before)],
             tools=intent.tools,
             run_key=f"{facts.role.value}:{facts.goal}",
             turn=intent.turn,
         )
         if self._model is None:
             self._model = resolve(facts.model, self._services.settings.llm)
-        need, held, given_secrets = (
-            model_need(self._model.most(request), self._services.settings),
-            None,
-            False,
-        )
-        while held is None:
-            async with self._services.database.transaction() as session:
-                known = await session.scalar(
-                    select(JournalRow.result).where(JournalRow.run_id == facts.run_id, JournalRow.key == key)
-                )
-                if known is not None:
-                    return known
-                answer = await self._purse.reserve(session, key, need)
-                given_secrets = await was_given_secrets(session, facts.run_id)
-            held = await self._purse.granted(answer)
+        held = await self._purse.take(key, model_need(self._model.most(request), self._services.settings))
         started = time.monotonic()
-        reply = await self._ask(self._model, request, key, held, given_secrets=given_secrets)
-        await self._keep_reply(key, intent.turn, reply, held, (time.monotonic() - started) * 1000)
-        return reply.model_dump(mode="json")
+        reply = await self._ask(self._model, request, held, given_secrets=given_secrets)
+        answer = ModelAnswer(**dict(reply), before=before)
+        # A reply that is here is paid for: it is kept, whoever interrupts now.
+        kept = await to_its_end(
+            self._keep_reply(key, intent, answer, held, (time.monotonic() - started) * 1000)
+        )
+        return kept.model_dump(mode="json")
 
     async def _ask(
-        self, model: Model, request: ModelRequest, key: str, held: Held, *, given_secrets: bool
+        self, model: Model, request: ModelRequest, held: Held, *, given_secrets: bool
     ) -> ModelReply:
         """Ask, patiently; a call that the provider refused costs nothing."""
         with (
@@ -146,7 +159,7 @@ class Intents:
                     reply = await complete_patiently(
                         model,
                         request,
-                        on_wait=self._on_wait(key, speech),
+                        on_wait=self._on_wait(f"model:{request.turn}", speech),
                         on_text=speech.hear if self._services.settings.llm.stream else None,
                     )
             except ModelFailed:
@@ -176,19 +189,23 @@ class Intents:
         return on_wait
 
     async def _keep_reply(
-        self, key: str, turn: int, reply: ModelReply, held: Held, duration_ms: float
-    ) -> None:
-        facts = self._facts
+        self, key: str, intent: CallModel, reply: ModelAnswer, held: Held, duration_ms: float
+    ) -> ModelAnswer:
+        facts, turn = self._facts, intent.turn
         async with self._services.database.transaction() as session:
             await self._purse.settle_reply(session, held, reply)
             run = await get_run(session, facts.run_id)
+            if intent.may_end and reply.text.strip() and not reply.calls:
+                after = await words_after(session, facts.run_id, key)
+                reply = reply.model_copy(update={"after": after})
             await session.execute(_journal_entry(run, key, reply))
             run.tokens_in += reply.tokens_in
             run.tokens_out += reply.tokens_out
             run.cost_usd += reply.cost_usd or 0.0
             run.turns = turn
-            await log.append(session, run, key, [turn_completed(turn, reply, duration_ms)])
+            await log.append(session, run, f"model:{turn}", [turn_completed(turn, reply, duration_ms)])
         self._count(reply)
+        return reply
 
     def _count(self, reply: ModelReply) -> None:
         labels = (self._facts.role.value, self._provider)
@@ -198,29 +215,46 @@ class Intents:
         COST_USD.labels(*labels).inc(reply.cost_usd or 0.0)
 
     async def call_tools(self, intent: CallTools, turn: int) -> dict[str, Any]:
-        """Call the tools; each call has its own key, so a repeated step repeats no effect."""
-        if intent.parallel:
-            outcomes = await _side_by_side(
-                self._call_tool(call, f"{turn}.{n}", turn) for n, call in enumerate(intent.calls)
+        """Call the tools; each call has its own key, so a repeated step repeats no effect. Every call is answered."""
+        calls = {f"{turn}.{n}": call for n, call in enumerate(intent.calls)}
+        try:
+            outcomes = await unless_interrupted(
+                self._services, self._facts.run_id, self._call_each(calls, turn, parallel=intent.parallel)
             )
-        else:
-            outcomes = [
-                await self._call_tool(call, f"{turn}.{n}", turn) for n, call in enumerate(intent.calls)
-            ]
-        return ToolsDone(outcomes=list(outcomes)).model_dump(mode="json")
+        except Interrupted:
+            outcomes = await self._answer_interrupted(calls, turn)
+        return ToolsDone(outcomes=outcomes).model_dump(mode="json")
 
-    async def _call_tool(self, call: RequestedCall, key: str, turn: int) -> ToolOutcome:
-        run_id, name = self._facts.run_id, f"{CALL}{key}"
+    async def _call_each(
+        self, calls: dict[str, RequestedCall], turn: int, *, parallel: bool
+    ) -> list[ToolOutcome]:
+        if parallel:
+            return await _side_by_side(self._call_tool(call, n, turn) for n, call in calls.items())
+        return [await self._call_tool(call, n, turn) for n, call in calls.items()]
+
+    async def _answer_interrupted(self, calls: dict[str, RequestedCall], turn: int) -> list[ToolOutcome]:
+        """What is held for a call that was stopped stays held at its worst, until the run's end."""
+        async with self._services.database.transaction() as session:
+            keys = [in_era(f"{CALL}{n}") for n in calls]
+            outcomes = await outcomes_so_far(session, self._facts.run_id, keys)
+        for (n, call), outcome in zip(calls.items(), outcomes, strict=True):
+            requested = call_requested(call, in_era(n), turn)
+            await self._services.record(self._facts.run_id, f"tool:{n}:requested", requested)
+            told = call_completed(call, in_era(n), outcome)
+            await self._snapshots.after(call.tool, f"tool:{n}:completed", told)
+        return outcomes
+
+    async def _call_tool(self, call: RequestedCall, n: str, turn: int) -> ToolOutcome:
+        name = in_era(f"{CALL}{n}")
         need = tool_need(call, self._specs, self._services.settings)
-        held = await self._begin_tool(name, need, call, key, turn)
+        held = await self._begin_tool(name, need, call, n, turn)
         said = 0
 
         async def progress(message: str) -> None:
             nonlocal said
             said += 1
-            await self._services.record(
-                run_id, f"tool:{key}:progress:{said}", ToolCallProgressed(call_id=key, message=message)
-            )
+            progressed = ToolCallProgressed(call_id=in_era(n), message=message)
+            await self._services.record(self._facts.run_id, f"tool:{n}:progress:{said}", progressed)
 
         async def make(named: str) -> ToolOutcome:
             nonlocal held
@@ -237,24 +271,24 @@ class Intents:
         async def settle(session: AsyncSession) -> None:
             await self._purse.settle_tool(session, held, need, outcome)
 
-        events = call_completed(call, key, outcome)
-        await self._snapshots.after(call.tool, f"tool:{key}:completed", events, first=settle)
+        events = call_completed(call, in_era(n), outcome)
+        await self._snapshots.after(call.tool, f"tool:{n}:completed", events, first=settle)
         return outcome
 
-    async def _begin_tool(self, name: str, need: Need, call: RequestedCall, key: str, turn: int) -> Held:
+    async def _begin_tool(self, name: str, need: Need, call: RequestedCall, n: str, turn: int) -> Held:
         """Hold what the call may take and say that it begins, in one transaction."""
-        requested, held = call_requested(call, key, turn), None
+        requested, held = call_requested(call, in_era(n), turn), None
         while held is None:
             async with self._services.database.transaction() as session:
                 answer = await self._purse.reserve(session, name, need, adopt=True)
                 if isinstance(answer, Held):
                     run = await get_run(session, self._facts.run_id)
-                    await log.append(session, run, f"tool:{key}:requested", [requested])
+                    await log.append(session, run, f"tool:{n}:requested", [requested])
             held = await self._purse.granted(answer)
         return held
 
     async def wait_for_children(self, intent: WaitForChildren, turn: int) -> dict[str, Any]:
-        """Wait until all these runs have ended, then bring their changes together in plan order."""
+        """Wait until all these runs have ended or a person interrupts; bring the changes of the ended ones together."""
         facts = self._facts
         await self._services.record(
             facts.run_id,
@@ -266,7 +300,7 @@ class Intents:
         self._services.control.rests(facts.run_id)
         children = await self._until_ended(set(intent.run_ids))
         self._services.control.goes_on(facts.run_id)
-        ended = [await self._take_over(child) for child in children if child.id in intent.run_ids]
+        ended = [await self._take_over(child) for child in children]
         await self._services.record(
             facts.run_id,
             f"children:{turn}:ended",
@@ -274,17 +308,24 @@ class Intents:
             status=RunStatus.RUNNING.value,
             wait_reason=None,
         )
-        return ChildrenEnded(children=ended).model_dump(mode="json")
+        interrupted = len(ended) < len(intent.run_ids)
+        return ChildrenEnded(children=ended, interrupted=interrupted).model_dump(mode="json")
 
     async def _until_ended(self, run_ids: set[str]) -> list[RunRow]:
-        signal = self._services.control.child_ended(self._facts.run_id)
+        """Those that have ended: all of them, or the ones that had when a person interrupted the wait."""
+        control, run_id = self._services.control, self._facts.run_id
+        signal = control.child_ended(run_id)
         held_until = time.monotonic() + self._services.settings.approvals.held_s
         while True:
             signal.clear()
+            if control.held(run_id):
+                raise Park
             async with self._services.database.transaction() as session:
-                children = await children_of(session, self._facts.run_id)
-            if all(child.ended_at is not None for child in children if child.id in run_ids):
-                return children
+                children = [child for child in await children_of(session, run_id) if child.id in run_ids]
+                interrupted = control.interrupted(run_id).is_set() and await interrupt_waits(session, run_id)
+            ended = [child for child in children if child.ended_at is not None]
+            if interrupted or len(ended) == len(children):
+                return ended
             left = held_until - time.monotonic()
             if left <= 0:
                 raise Park
@@ -314,7 +355,7 @@ class Intents:
         return ChildEnded(run_id=child.id, status=status, proof=child.proof, summary=words)
 
     async def _apply(self, child: RunRow) -> None:
-        key = f"merge:{child.id}"
+        key = in_era(f"merge:{child.id}")
         async with self._services.database.transaction() as session:
             run = await get_run(session, self._facts.run_id)
             if await session.get(JournalRow, (run.id, key)) is not None:

@@ -6,11 +6,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from hypercode.domain.budget import Budget
 from hypercode.domain.check import Check, CheckReport
 from hypercode.domain.environment import Environment
-from hypercode.domain.errors import EnvironmentFailed
+from hypercode.domain.errors import EnvironmentFailed, PointUnreachable
 from hypercode.domain.event import (
     ChecksFrozen,
     EnvironmentPhaseChanged,
@@ -24,9 +25,13 @@ from hypercode.domain.event import (
 from hypercode.domain.project import EnvironmentSettings
 from hypercode.domain.role import AgentRole
 from hypercode.domain.run import RunStatus
+from hypercode.events import log
+from hypercode.events.eras import in_era
 from hypercode.platform_api import types as api
+from hypercode.runs.eras import line_to, snapshot_on
 from hypercode.runs.services import Services
-from hypercode.store.runs import get_run, get_task_of
+from hypercode.runs.waiting import Park
+from hypercode.store.runs import get_run, get_task_of, locked_run
 from hypercode.store.tables import ProjectRow, RunRow
 
 
@@ -41,6 +46,7 @@ class RunFacts(BaseModel):
     workspace_id: str
     parent_run_id: str | None
     parent_workspace_id: str | None
+    from_snapshot: str | None = None
     plan_item_id: str | None
     role: AgentRole
     model: str
@@ -57,20 +63,23 @@ class RunFacts(BaseModel):
 BEGUN = RunStatusChanged(status=RunStatus.RUNNING, wait_reason=None, detail="Preparing the workspace")
 
 
-async def begin(services: Services, run_id: str) -> dict[str, Any]:
+async def begin(services: Services, run_id: str, segment: int) -> dict[str, Any]:
     """Read the run's facts and say that a worker took it up."""
     async with services.database.transaction() as session:
-        run = await get_run(session, run_id)
+        run = await locked_run(session, run_id)
+        if run.ended_at is not None or run.parked_at is not None or run.segment != segment:
+            raise Park  # cancelled or paused while it stood in the queue
         task = await get_task_of(session, run)
         project = await session.get_one(ProjectRow, run.project_id)
-        parent = await session.get_one(RunRow, run.parent_run_id) if run.parent_run_id else None
+        source, snapshot_id = await _source_of(session, run)
         facts = RunFacts(
             run_id=run.id,
             task_id=run.task_id,
             project_id=run.project_id,
             workspace_id=run.workspace_id,
             parent_run_id=run.parent_run_id,
-            parent_workspace_id=parent.workspace_id if parent else None,
+            parent_workspace_id=source.workspace_id if source else None,
+            from_snapshot=snapshot_id,
             plan_item_id=run.plan_item_id,
             role=AgentRole(run.role),
             model=run.model,
@@ -83,17 +92,40 @@ async def begin(services: Services, run_id: str) -> dict[str, Any]:
             source=project.source,
             environment=EnvironmentSettings.model_validate(project.environment),
         )
-        cancelled = run.cancel_requested_at is not None
-    if cancelled:
-        services.control.cancelled(run_id).set()
-    await services.record(
-        run_id,
-        "begin",
-        BEGUN,
-        status=RunStatus.RUNNING.value,
-        started_at=datetime.now(UTC),
-    )
+        run.status, run.started_at = RunStatus.RUNNING.value, datetime.now(UTC)
+        await log.append(session, run, "begin", [BEGUN])
     return facts.model_dump(mode="json")
+
+
+async def _source_of(session: AsyncSession, run: RunRow) -> tuple[RunRow | None, str | None]:
+    """The run whose workspace this one's is made from: as it is now for a child, as it was for a fork."""
+    if run.parent_run_id is not None:
+        return await get_run(session, run.parent_run_id), None
+    if run.forked_from is None or run.forked_at_seq is None:
+        return None, None
+    origin = await get_run(session, run.forked_from)
+    snapshot = await snapshot_on(session, origin, run.forked_at_seq)
+    if snapshot is None:
+        raise PointUnreachable(
+            f"The workspace of event {run.forked_at_seq} is gone.", hint="Retry the run from scratch instead."
+        )
+    return origin, snapshot.snapshot_id
+
+
+async def restore(services: Services, facts: RunFacts) -> dict[str, Any]:
+    """Make the workspace what it was at the event that this era goes on from; what was there can be gone back to."""
+    async with services.database.transaction() as session:
+        run = await get_run(session, facts.run_id)
+        base = (await line_to(session, run, None))[1].to or 0
+        snapshot = await snapshot_on(session, run, base)
+    if snapshot is None:
+        raise PointUnreachable(
+            f"The workspace of event {base} is gone.", hint="Rewind to another event, or retry the run."
+        )
+    restored = await services.platform.snapshot_restore(
+        facts.run_id, facts.workspace_id, snapshot.snapshot_id, key=in_era("restore")
+    )
+    return {"snapshot_id": snapshot.snapshot_id, "undo_id": restored.undo_id, "changed": restored.changed}
 
 
 async def open_workspace(services: Services, facts: RunFacts) -> dict[str, Any]:
@@ -107,6 +139,7 @@ async def open_workspace(services: Services, facts: RunFacts) -> dict[str, Any]:
             source=facts.source,
             include_dirty=facts.include_dirty,
             from_workspace=facts.parent_workspace_id,
+            from_snapshot=facts.from_snapshot,
         )
     )
     await services.record(

@@ -17,8 +17,8 @@ from hypercode.events.digest import digest_of, digest_of_all, said
 from hypercode.platform_api.client import PlatformClient
 from hypercode.policy.files import BUILT_IN
 from hypercode.runs.asked import digest_of as question_of
-from hypercode.runs.conclusion import Used
 from hypercode.runs.divergence import Difference, Divergence
+from hypercode.runs.ending import Used
 from hypercode.runs.recording import RecordedEvent, Recording
 from hypercode.runs.retelling import Retelling, step_of
 from hypercode.runs.services import Services

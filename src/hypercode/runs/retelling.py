@@ -14,7 +14,7 @@ from hypercode.domain.environment import Environment
 from hypercode.domain.event import DiffExported, Payload, VerificationFinished
 from hypercode.llm.base import ModelReply
 from hypercode.platform_api import types as api
-from hypercode.runs.conclusion import Outcome, Used, run_ended
+from hypercode.runs.ending import Outcome, Used, run_ended
 from hypercode.runs.preparation import (
     BEGUN,
     RunFacts,

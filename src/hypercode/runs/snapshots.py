@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from hypercode.domain.errors import HyperCodeError, SandboxDown, TooLarge, Unavailable
 from hypercode.domain.event import NoticeRaised, Payload
 from hypercode.domain.snapshot import Snapshot
+from hypercode.events.eras import in_era
 from hypercode.events.log import append
 from hypercode.llm.base import ToolSpec
 from hypercode.platform_api.snapshots import SnapshotTake
@@ -67,7 +68,7 @@ class Snapshots:
             run = await get_run(session, run_id)
             last = await append(session, run, step_key, payloads)
             if isinstance(taken, Snapshot):
-                await add_snapshot(session, run, last - len(payloads) + 1, step_key, tool, taken)
+                await add_snapshot(session, run, last - len(payloads) + 1, in_era(step_key), tool, taken)
             elif taken is not None:
                 await append(session, run, "snapshots:failed", [taken])
 
@@ -77,7 +78,7 @@ class Snapshots:
             return None
         facts = self._facts
         asked = SnapshotTake(
-            run_id=facts.run_id, workspace_id=facts.workspace_id, key=f"{facts.run_id} {key}"
+            run_id=facts.run_id, workspace_id=facts.workspace_id, key=f"{facts.run_id} {in_era(key)}"
         )
         try:
             with timed(SNAPSHOT_SECONDS):

@@ -13,6 +13,7 @@ from dbos import DBOS
 from pydantic import BaseModel
 
 from hypercode.domain.errors import Cancelled, EnvironmentFailed, HyperCodeError, Unavailable
+from hypercode.events.eras import in_era
 from hypercode.runs.asked import digest_of
 from hypercode.runs.segments import PARKED
 from hypercode.runs.services import Services
@@ -86,12 +87,13 @@ class Steps:
             raise Park
         self._done += 1
         question = {} if asked is None else {ASKED: digest_of(asked)}
+        # "model:3" is the third of its kind; the label is the kind.
+        kind, name = name.partition(":")[0], in_era(name)
 
         async def guarded() -> dict[str, Any]:
-            # "model:3" is the third of its kind; the label is the kind.
             with (
-                span(f"step {name.partition(':')[0]}", step=name),
-                timed(STEP_SECONDS, name.partition(":")[0]) as timing,
+                span(f"step {kind}", step=name),
+                timed(STEP_SECONDS, kind) as timing,
             ):
                 try:
                     return await self._done_or_parked(work, cancellable=cancellable) | question
@@ -113,25 +115,33 @@ class Steps:
     async def _done_or_parked(self, work: Work, *, cancellable: bool) -> dict[str, Any]:
         while True:
             try:
-                return {"ok": await (self._unless_cancelled(work) if cancellable else patiently(work))}
+                return {"ok": await (self._unless_stopped(work) if cancellable else patiently(work))}
             except Park:
                 # Not cancellable: a run that is parked in the database must also be parked here.
                 if await patiently(self._waiting.park):
                     return {PARKED: True}
 
-    async def _unless_cancelled(self, work: Work) -> dict[str, Any]:
-        cancelled = self._services.control.cancelled(self._run_id)
+    async def _unless_stopped(self, work: Work) -> dict[str, Any]:
+        """Do the work while nobody cancels the run; a pause holds it here, before it begins."""
+        control, run_id = self._services.control, self._run_id
+        cancelled, rewound = control.cancelled(run_id), control.rewound(run_id)
+        if control.held(run_id) and not cancelled.is_set():
+            raise Park
+        if cancelled.is_set():
+            raise Cancelled("The run was cancelled.")
         task = asyncio.ensure_future(patiently(work))
-        stop = asyncio.ensure_future(cancelled.wait())
+        stops = [asyncio.ensure_future(signal.wait()) for signal in (cancelled, rewound)]
         try:
-            await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({task, *stops}, return_when=asyncio.FIRST_COMPLETED)
             if task.done():
                 return task.result()
-            raise Cancelled("The run was cancelled.")
+            if cancelled.is_set():
+                raise Cancelled("The run was cancelled.")
+            raise Park
         finally:
-            for future in (task, stop):
+            for future in (task, *stops):
                 future.cancel()
-            await asyncio.gather(task, stop, return_exceptions=True)
+            await asyncio.gather(task, *stops, return_exceptions=True)
 
 
 def result_of(result: dict[str, Any]) -> dict[str, Any]:

@@ -19,10 +19,12 @@ from hypercode.domain.errors import Cancelled
 from hypercode.domain.event import RunStatusChanged
 from hypercode.domain.question import QuestionState
 from hypercode.domain.run import RunStatus, WaitReason
+from hypercode.runs.going_back import apply_rewinds
+from hypercode.runs.pausing import write_paused
 from hypercode.runs.services import Services
 from hypercode.store.budgets import pause_holds
 from hypercode.store.ownership import let_go_own
-from hypercode.store.queue import enqueue_run
+from hypercode.store.queue import enqueue_run, resume_run
 from hypercode.store.runs import get_run, has_live_children, locked_run
 from hypercode.store.tables import ApprovalRow, QuestionRow, RunRow
 
@@ -34,7 +36,7 @@ OPEN = (ApprovalState.PENDING.value, QuestionState.OPEN.value)
 
 
 class Park(Exception):
-    """The run waits for a person longer than a worker holds it: the work stops here, and is done again after their word."""
+    """The run waits longer than a worker holds it, or is paused: the work stops here, and is done again afterwards."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ class Waiting:
     def __init__(self, services: Services, run_id: str, segment: int) -> None:
         self._services = services
         self._run_id = run_id
-        self._segment = segment
+        self.segment = segment
 
     async def settled(self, key: str, call: Call) -> ToolOutcome:
         """Make the call; where a person has to speak first, wait until they have. Raises Park, or Cancelled."""
@@ -72,15 +74,26 @@ class Waiting:
 
     async def park(self) -> bool:
         """Let the segment end, unless a person has spoken meanwhile; True when this worker is done with the run."""
+        control = self._services.control
         async with self._services.database.transaction() as session:
             run = await locked_run(session, self._run_id)
-            if run.segment != self._segment:
-                return True  # decided while this worker was away: the next segment has the run
+            if run.segment != self.segment or run.ended_at is not None:
+                return True  # decided while this worker was away: the next segment has the run, or nobody
             if run.parked_at is not None:
+                await let_go_own(session, run.id, again=True)
                 return True
+            if run.cancel_requested_at is None and await apply_rewinds(session, run):
+                run.parked_at = datetime.now(UTC)
+                await resume_run(session, run)
+                if run.pause_requested_at is None:
+                    await let_go_own(session, run.id)
+                    return True
             if run.cancel_requested_at is not None or not await still_waits(session, run):
+                control.settled(self._run_id, cancelled=run.cancel_requested_at is not None)
                 return False
-            run.parked_at = datetime.now(UTC)
+            run.parked_at = run.parked_at or datetime.now(UTC)
+            if run.pause_requested_at is not None:
+                await write_paused(session, run)
             await let_go_own(session, run.id)
             return True
 
@@ -88,7 +101,7 @@ class Waiting:
         """End a segment that has become long between two steps; the next one is queued at once."""
         async with self._services.database.transaction() as session:
             run = await locked_run(session, self._run_id)
-            if run.segment == self._segment:
+            if run.segment == self.segment:
                 run.segment += 1
                 await enqueue_run(session, run)
                 await let_go_own(session, run.id)
@@ -118,7 +131,7 @@ class Waiting:
         async with self._services.database.transaction() as session:
             run = await get_run(session, self._run_id)
             row = await session.get_one(kind, id_)
-        if run.segment != self._segment:
+        if run.segment != self.segment or self._services.control.held(self._run_id):
             raise Park
         if run.cancel_requested_at is not None or row.state == ApprovalState.WITHDRAWN.value:
             raise Cancelled("The run was cancelled.")
@@ -138,7 +151,7 @@ class Waiting:
         reason = waited.reason if waits else None
         await self._services.record(
             self._run_id,
-            f"{waited.id}:{status.value}",
+            f"{waited.id}:{status.value}:{self.segment}",
             RunStatusChanged(status=status, wait_reason=reason, detail=words if waits else "Going on"),
             status=status.value,
             wait_reason=reason.value if reason else None,
@@ -179,6 +192,8 @@ def _failed(code: str, message: str, hint: str) -> ToolOutcome:
 
 async def still_waits(session: AsyncSession, run: RunRow) -> bool:
     """Whether there is something that the run is parked for; its row is locked."""
+    if run.pause_requested_at is not None:
+        return True
     for kind in (ApprovalRow, QuestionRow):
         found = await session.scalar(
             select(kind.id).where(kind.run_id == run.id, kind.state.in_(OPEN)).limit(1)

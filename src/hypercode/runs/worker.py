@@ -32,6 +32,7 @@ from hypercode.events.wake_ups import wake_ups
 from hypercode.platform_api.client import PlatformClient
 from hypercode.policy.files import load_policy
 from hypercode.runs.control import RunControl
+from hypercode.runs.inbox import look
 from hypercode.runs.leases import Identity, Lease
 from hypercode.runs.pruning import keep_pruning
 from hypercode.runs.queue import Claims, Segment
@@ -48,7 +49,6 @@ from hypercode.store.database import DATABASE_AWAY, open_database
 from hypercode.store.models import announce_models
 from hypercode.store.objects import open_objects
 from hypercode.store.queue import APPLICATION_NAME, APPLICATION_VERSION
-from hypercode.store.runs import cancelled_among
 from hypercode.telemetry.metrics import RUN_SECONDS, RUNS_ENDED, begin_at_zero, watch_connections
 from hypercode.verification.client import VerifierClient
 
@@ -123,11 +123,11 @@ def _begin_series(roles: Sequence[AgentRole]) -> None:
 def _listeners(services: Services) -> list[Coroutine[Any, Any, None]]:
     """What this process does beside the runs themselves."""
     return [
-        _listen_for_cancels(services),
+        _listen_for_commands(services),
         _listen_for_children(services),
         _listen_for_decisions(services),
         _listen_for_the_queue(services),
-        _look_for_cancels(services),
+        _look_for_commands(services),
         _look_for_expiries(services),
         keep_sealing(services.database),
         keep_retention(services.database, services.artifacts.objects, services.settings.retention),
@@ -198,22 +198,20 @@ def _launch(services: Services, database_url: str, worker_id: str, workflow: Wor
     return segment
 
 
-async def _listen_for_cancels(services: Services) -> None:
+async def _listen_for_commands(services: Services) -> None:
     async for run_id in wake_ups(services.database, RUN_CONTROL).listen():
-        services.control.cancelled(run_id).set()
+        if services.control.follows(run_id):
+            with suppress(*DATABASE_AWAY):  # the next sweep finds it
+                await look(services, [run_id])
 
 
-async def _look_for_cancels(services: Services) -> None:
-    """Find the cancels whose wake-up was lost; asks nothing while no run is worked on."""
+async def _look_for_commands(services: Services) -> None:
+    """Find the commands whose wake-up was lost; asks nothing while no run is worked on."""
     while True:
         await asyncio.sleep(SWEEP_S)
-        run_ids = services.control.followed()
-        if not run_ids:
-            continue
-        with suppress(DBAPIError):
-            async with services.database.transaction() as session:
-                for run_id in await cancelled_among(session, run_ids):
-                    services.control.cancelled(run_id).set()
+        if run_ids := services.control.followed():
+            with suppress(DBAPIError):
+                await look(services, run_ids)
 
 
 async def _listen_for_decisions(services: Services) -> None:

@@ -21,6 +21,7 @@ from hypercode.agents.intent import (
     Finish,
     Intent,
     IntentResult,
+    ModelAnswer,
     ToolsDone,
     WaitForChildren,
 )
@@ -28,23 +29,25 @@ from hypercode.agents.loop import agent_loop
 from hypercode.domain.check import Check
 from hypercode.domain.environment import Environment
 from hypercode.domain.errors import Cancelled
+from hypercode.domain.event import RunStatusChanged
 from hypercode.domain.role import AgentRole
 from hypercode.domain.run import Ending, RunStatus
-from hypercode.llm.base import ModelReply, ToolSpec
+from hypercode.events.eras import ERA
+from hypercode.llm.base import ToolSpec
 from hypercode.runs import conclusion, preparation
-from hypercode.runs.conclusion import Outcome
+from hypercode.runs.ending import Outcome
 from hypercode.runs.hands import Hands
 from hypercode.runs.intents import Intents
 from hypercode.runs.preparation import RunFacts
 from hypercode.runs.queue import Segment
-from hypercode.runs.segments import finished_steps
 from hypercode.runs.services import Services
 from hypercode.runs.snapshots import Snapshots
 from hypercode.runs.step import StepDoer, StepFailed, Steps, patiently
+from hypercode.runs.taking_up import take_up
 from hypercode.runs.waiting import Park, Waiting
 from hypercode.store.ownership import Owner, let_go
 from hypercode.store.queue import RUN_WORKFLOW
-from hypercode.store.runs import get_run
+from hypercode.store.runs import get_run, locked_run
 from hypercode.telemetry.tracing import resumed
 
 logger = structlog.get_logger(__name__)
@@ -57,42 +60,32 @@ def register(services: Services, worker_id: str, kind: "type[RunWorkflow] | None
     @DBOS.workflow(name=RUN_WORKFLOW)
     async def run_segment(run_id: str, segment: int = 0) -> None:
         owned = replace(services, database=services.database.owned(Owner(run_id, worker_id)))
-        with resumed(await _trace_of(services, run_id), "run", run_id=run_id):
-            earlier = await _finished_before(services, run_id, segment)
-            waiting = Waiting(owned, run_id, segment)
-            if await made(owned, run_id, waiting, Steps(owned, run_id, waiting, earlier)).go():
-                await patiently(lambda: _let_go(services, run_id, worker_id))
+        taken = await take_up(owned, run_id, segment)
+        if taken is None:
+            await patiently(lambda: _let_go(services, Owner(run_id, worker_id), segment))
+            return
+        waiting = Waiting(owned, run_id, segment)
+        trace = taken.trace_parent if services.settings.otlp_endpoint else None
+        era = ERA.set(taken.era)
+        try:
+            with resumed(trace, "run", run_id=run_id):
+                if await made(owned, run_id, waiting, Steps(owned, run_id, waiting, taken.earlier)).go():
+                    await patiently(lambda: _let_go(services, Owner(run_id, worker_id), segment))
+        finally:
+            ERA.reset(era)
 
     return run_segment
 
 
-async def _let_go(services: Services, run_id: str, worker_id: str) -> None:
+async def _let_go(services: Services, owner: Owner, segment: int) -> None:
+    """Nobody holds the run any more, unless it has gone on meanwhile: then its next segment has it, maybe here."""
     async with services.database.transaction() as session:
-        await let_go(session, run_id, worker_id)
-
-
-async def _finished_before(services: Services, run_id: str, segment: int) -> dict[str, dict[str, Any]]:
-    async def read() -> dict[str, dict[str, Any]]:
-        async with services.database.transaction() as session:
-            return await finished_steps(session, run_id, segment)
-
-    return await patiently(read) if segment else {}
-
-
-async def _trace_of(services: Services, run_id: str) -> str | None:
-    """Where the run was accepted, to go on with its trace; not asked for when nothing is traced."""
-    if not services.settings.otlp_endpoint:
-        return None
-
-    async def read() -> str | None:
-        async with services.database.transaction() as session:
-            return (await get_run(session, run_id)).trace_parent
-
-    return await patiently(read)
+        if (await locked_run(session, owner.run_id)).segment == segment:
+            await let_go(session, owner.run_id, owner.worker_id)
 
 
 class RunWorkflow:
-    """One segment of a run, on one worker. A run has more when it waited long, was long, or changed its worker."""
+    """One segment of a run, on one worker. A run has more when it waited long, was paused, was long, or changed its worker."""
 
     def __init__(self, services: Services, run_id: str, waiting: Waiting, steps: StepDoer) -> None:
         self._services = services
@@ -115,6 +108,7 @@ class RunWorkflow:
             return False
         except Cancelled:
             outcome = Outcome(status=RunStatus.CANCELLED, error_code="CANCELLED", error_message="Cancelled.")
+            await patiently(self._say_stopped)
             await self._keep_diff_so_far()
         except StepFailed as failed:
             outcome = Outcome(
@@ -128,9 +122,7 @@ class RunWorkflow:
         self._services.control.closing(self._run_id)
         await self._steps.do(
             "finish",
-            lambda: conclusion.finish(
-                self._services, self._facts, self._run_id, outcome, self._head, self._verified
-            ),
+            lambda: conclusion.finish(self._services, self._run_id, outcome, self._head, self._verified),
             asked=outcome,
             cancellable=False,
         )
@@ -142,7 +134,11 @@ class RunWorkflow:
     async def _work(self) -> Outcome:
         services, do = self._services, self._steps.do
         facts = RunFacts.model_validate(
-            await do("begin", lambda: preparation.begin(services, self._run_id), cancellable=False)
+            await do(
+                "begin",
+                lambda: preparation.begin(services, self._run_id, self._waiting.segment),
+                cancellable=False,
+            )
         )
         self._facts = facts
         workspace = await do("workspace", lambda: preparation.open_workspace(services, facts))
@@ -154,6 +150,8 @@ class RunWorkflow:
             "checks",
             lambda: preparation.freeze_checks(services, facts, workspace["base_commit"], environment),
         )
+        if ERA.get():
+            await do("restore", lambda: preparation.restore(services, facts))
         finish = await self._agent(facts, checks)
         self._head = await do("diff", lambda: conclusion.export_diff(services, facts))
         head = self._head
@@ -225,7 +223,7 @@ class RunWorkflow:
     async def _carry_out(self, intents: Intents, intent: Intent, turn: int) -> IntentResult:
         match intent:
             case CallModel():
-                return ModelReply.model_validate(
+                return ModelAnswer.model_validate(
                     await self._steps.do(f"model:{turn}", lambda: intents.call_model(intent), asked=intent)
                 )
             case CallTools():
@@ -242,6 +240,12 @@ class RunWorkflow:
                 )
             case Finish():
                 raise AssertionError("Finish is no step")
+
+    async def _say_stopped(self) -> None:
+        stopped = RunStatusChanged(
+            status=RunStatus.RUNNING, wait_reason=None, detail="Stopped by a person; its diff is kept"
+        )
+        await self._services.record(self._run_id, "stopped", stopped)
 
     async def _keep_diff_so_far(self) -> None:
         facts = self._facts

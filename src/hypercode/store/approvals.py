@@ -19,7 +19,7 @@ from hypercode.store.audit import AuditedCall
 from hypercode.store.tables import ApprovalRow
 
 CALL = "tool:"
-"""What a worker's keys of calls begin with; the events name a call without it."""
+"""What a worker's keys of calls begin with, after the era; the events name a call without it."""
 
 
 @dataclass(frozen=True)
@@ -227,7 +227,7 @@ def to_domain(row: ApprovalRow, names: Mapping[str, str] | None = None) -> Appro
         project_id=row.project_id,
         task_id=row.task_id,
         run_id=row.run_id,
-        call_id=(row.call_key or "").removeprefix(CALL),
+        call_id=(row.call_key or "").replace(CALL, "", 1),
         tool=row.tool,
         preview=preview_of(row.tool, row.arguments),
         rule=row.rule,

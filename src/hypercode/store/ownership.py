@@ -82,11 +82,14 @@ async def let_go(session: AsyncSession, run_id: str, worker_id: str) -> bool:
     return freed is not None
 
 
-async def let_go_own(session: AsyncSession, run_id: str) -> None:
-    """The same for the worker whose session it is, which goes on to write nothing; raises LeaseLost."""
+async def let_go_own(session: AsyncSession, run_id: str, *, again: bool = False) -> None:
+    """The same for the worker whose session it is, which goes on to write nothing; raises LeaseLost.
+
+    ``again``: it may have been done before, by a step that is repeated.
+    """
     worker_id = owner_of(session, run_id)
     if worker_id is None:
         return
-    if not await let_go(session, run_id, worker_id):
+    if not await let_go(session, run_id, worker_id) and not again:
         raise LeaseLost(run_id)
     checked(session)

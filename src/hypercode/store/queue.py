@@ -31,8 +31,11 @@ async def enqueue_run(session: AsyncSession, run: RunRow) -> None:
 
 
 async def resume_run(session: AsyncSession, run: RunRow) -> None:
-    """What a run waits for has come: one that is parked goes on as its next segment. Its row is locked."""
-    if run.parked_at is not None:
+    """What a run waits for has come: one that is parked goes on as its next segment, unless a person paused it.
+
+    Its row is locked.
+    """
+    if run.parked_at is not None and run.pause_requested_at is None:
         run.parked_at, run.segment = None, run.segment + 1
         await enqueue_run(session, run)
     await wake(session, RUN_DECIDED, run.id)

@@ -1,6 +1,5 @@
 """Runs in the database."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -11,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from hypercode.domain.errors import NotFound
 from hypercode.domain.role import AgentRole
 from hypercode.domain.run import Run, RunStatus, WaitReason
-from hypercode.store.channels import RUN_CONTROL, RUN_ENDED
+from hypercode.store.channels import RUN_ENDED
 from hypercode.store.database import wake
 from hypercode.store.queue import resume_run
 from hypercode.store.tables import RunEventRow, RunRow, TaskRow
@@ -55,7 +54,20 @@ async def create_run(  # noqa: PLR0913 - a run's columns, by name
     )
     session.add(row)
     await session.flush()
+    if parent_run_id is not None:
+        await _share_fate(session, row, parent_run_id)
     return row
+
+
+async def _share_fate(session: AsyncSession, child: RunRow, parent_run_id: str) -> None:
+    """A child made just after its parent was to stop or to pause does so too; the parent's row is locked by its maker."""
+    cancel, pause = (
+        await session.execute(
+            select(RunRow.cancel_requested_at, RunRow.pause_requested_at).where(RunRow.id == parent_run_id)
+        )
+    ).one()
+    child.cancel_requested_at, child.pause_requested_at = cancel, pause
+    await session.flush()
 
 
 async def get_run(session: AsyncSession, run_id: str) -> RunRow:
@@ -145,35 +157,22 @@ async def update_run(session: AsyncSession, run_id: str, **values: Any) -> None:
     await session.execute(update(RunRow).where(RunRow.id == run_id).values(**values))
 
 
-async def request_cancel(session: AsyncSession, run_id: str) -> bool:
-    """Ask for a run and all its descendants to stop; False when it had ended already."""
-    tree = select(RunRow.id).where(RunRow.id == run_id).cte("tree", recursive=True)
-    tree = tree.union_all(select(RunRow.id).join(tree, RunRow.parent_run_id == tree.c.id))
-    asked = await session.execute(
-        update(RunRow)
-        .where(
-            RunRow.id.in_(select(tree.c.id)),
-            RunRow.ended_at.is_(None),
-            RunRow.cancel_requested_at.is_(None),
+async def locked_tree(session: AsyncSession, run_id: str) -> list[RunRow]:
+    """The run and all its descendants, locked from above, so that none is made meanwhile; ended ones are left out."""
+    tree = [await locked_run(session, run_id)]
+    above = [run_id]
+    while above:
+        rows = await session.scalars(
+            select(RunRow)
+            .where(RunRow.parent_run_id.in_(above))
+            .order_by(RunRow.id)
+            .with_for_update(key_share=True),
+            execution_options={"populate_existing": True},
         )
-        .values(cancel_requested_at=func.now())
-        .returning(RunRow.id)
-    )
-    ids = list(asked.scalars())
-    for id_ in ids:
-        await wake(session, RUN_CONTROL, id_)
-        run = await locked_run(session, id_)
-        if run.parked_at is not None:
-            await resume_run(session, run)
-    return bool(ids)
-
-
-async def cancelled_among(session: AsyncSession, run_ids: Sequence[str]) -> list[str]:
-    """Return those of the runs that somebody asked to stop."""
-    rows = await session.scalars(
-        select(RunRow.id).where(RunRow.id.in_(run_ids), RunRow.cancel_requested_at.is_not(None))
-    )
-    return list(rows)
+        below = list(rows)
+        tree += below
+        above = [row.id for row in below]
+    return [row for row in tree if row.ended_at is None]
 
 
 def to_domain(row: RunRow) -> Run:

@@ -77,6 +77,9 @@ MODEL_WAITS = Counter("hypercode_model_waits", "Waits for a provider that was bu
 APPROVALS_DECIDED = Counter(
     "hypercode_approvals_decided", "Approvals that people gave or refused, or that expired.", ["state"]
 )
+COMMANDS_SETTLED = Counter(
+    "hypercode_commands_settled", "What became of what people told runs.", ["verb", "state"]
+)
 EVENTS = Counter("hypercode_events", "Events that were appended to the log.", ["type"])
 EVENT_APPEND_SECONDS = Histogram(
     "hypercode_event_append_seconds", "Appending a step's events, without the commit.", buckets=QUICK

@@ -372,9 +372,53 @@ export interface paths {
         put?: never;
         /**
          * Cancel Run
-         * @description Ask the run and all its descendants to stop; the event run.finished says when they have.
+         * @description The command ``cancel`` in short; the event run.finished says when the run has stopped.
          */
         post: operations["cancel_run"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{run_id}/commands": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Run Commands
+         * @description All that this run was told, and what became of it.
+         */
+        get: operations["list_run_commands"];
+        put?: never;
+        /**
+         * Create Run Command
+         * @description Tell the run something. ``state`` says whether it waits, was applied at once, or was refused, and why.
+         */
+        post: operations["create_run_command"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{run_id}/commands/{command_id}/withdraw": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Withdraw Run Command
+         * @description Take back a command that waits; one that was settled answers 409.
+         */
+        post: operations["withdraw_run_command"];
         delete?: never;
         options?: never;
         head?: never;
@@ -949,6 +993,17 @@ export interface components {
             type: "budget.reached";
         };
         /**
+         * Cancel
+         * @description End the run and all its children; what was changed so far is kept as the diff.
+         */
+        Cancel: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            verb: "cancel";
+        };
+        /**
          * CancelAnswer
          * @description ``requested`` is false when the run had ended or was being stopped already.
          */
@@ -1020,6 +1075,91 @@ export interface components {
              */
             type: "checks.frozen";
         };
+        /**
+         * CommandList
+         * @description Oldest first.
+         */
+        CommandList: {
+            /** Items */
+            items: components["schemas"]["RunCommand"][];
+        };
+        /**
+         * CommandRequested
+         * @description A person told the run something; until ``command.settled`` it is pending.
+         */
+        CommandRequested: {
+            /** By */
+            by: string;
+            /** Command Id */
+            command_id: string;
+            /** Seq */
+            seq: number | null;
+            /** Text */
+            text: string;
+            verb: components["schemas"]["Verb"];
+        };
+        /** CommandRequestedEvent */
+        CommandRequestedEvent: {
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            payload: components["schemas"]["CommandRequested"];
+            /** Run Id */
+            run_id: string;
+            /** Seq */
+            seq: number;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "command.requested";
+        };
+        /**
+         * CommandSettled
+         * @description What became of a command: applied, refused (``code``, ``message`` and ``hint`` say why) or withdrawn.
+         */
+        CommandSettled: {
+            /** By */
+            by: string | null;
+            /** Code */
+            code: string;
+            /** Command Id */
+            command_id: string;
+            /** Hint */
+            hint: string;
+            /** Made Run Id */
+            made_run_id: string | null;
+            /** Message */
+            message: string;
+            state: components["schemas"]["CommandState"];
+            verb: components["schemas"]["Verb"];
+        };
+        /** CommandSettledEvent */
+        CommandSettledEvent: {
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            payload: components["schemas"]["CommandSettled"];
+            /** Run Id */
+            run_id: string;
+            /** Seq */
+            seq: number;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "command.settled";
+        };
+        /**
+         * CommandState
+         * @description Where a command stands; all but the first are final.
+         * @enum {string}
+         */
+        CommandState: "requested" | "applied" | "refused" | "withdrawn";
         /**
          * CreatedApiToken
          * @description ``secret`` is shown this once.
@@ -1296,6 +1436,24 @@ export interface components {
             path: string | null;
         };
         /**
+         * Fork
+         * @description A new run of the same task that goes on from an event of this one, in a workspace of its own as it was then.
+         */
+        Fork: {
+            /** At Seq */
+            at_seq: number;
+            /**
+             * Text
+             * @default
+             */
+            text?: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            verb: "fork";
+        };
+        /**
          * Grade
          * @description What was shown. ``verified`` is true only when the grade reaches what the task requires.
          * @enum {string}
@@ -1305,6 +1463,22 @@ export interface components {
         Health: {
             /** Status */
             status: string;
+        };
+        /**
+         * Interrupt
+         * @description Stop the model call or tool call that is going on; then the words are read, if there are some.
+         */
+        Interrupt: {
+            /**
+             * Text
+             * @default
+             */
+            text?: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            verb: "interrupt";
         };
         /**
          * Limit
@@ -1458,6 +1632,17 @@ export interface components {
              * @enum {string}
              */
             type: "notice.raised";
+        };
+        /**
+         * Pause
+         * @description Hold the run and all its children at their next legal boundary; they keep no worker.
+         */
+        Pause: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            verb: "pause";
         };
         /**
          * PersonRole
@@ -1761,12 +1946,65 @@ export interface components {
          * @enum {string}
          */
         QuestionState: "open" | "answered" | "expired" | "withdrawn";
+        /**
+         * Queue
+         * @description The agent's next goal, once it has finished the one it works on.
+         */
+        Queue: {
+            /** Text */
+            text: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            verb: "queue";
+        };
         /** Readiness */
         Readiness: {
             /** Dependencies */
             dependencies: components["schemas"]["Dependency"][];
             /** Ready */
             ready: boolean;
+        };
+        /**
+         * Resume
+         * @description Let a paused run and all its children go on.
+         */
+        Resume: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            verb: "resume";
+        };
+        /**
+         * Retry
+         * @description A new run of the same task: from scratch, or from the last step that the run which failed had finished.
+         */
+        Retry: {
+            /**
+             * From Failure
+             * @default false
+             */
+            from_failure?: boolean;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            verb: "retry";
+        };
+        /**
+         * Rewind
+         * @description Go on from an earlier event, with the workspace as it was then. What came later is kept, and can be gone back to.
+         */
+        Rewind: {
+            /** To Seq */
+            to_seq: number;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            verb: "rewind";
         };
         /**
          * Routing
@@ -1823,6 +2061,42 @@ export interface components {
             wait_reason: components["schemas"]["WaitReason"] | null;
             /** Workspace Id */
             workspace_id: string;
+        };
+        /**
+         * RunCommand
+         * @description A command as the API shows it. ``code``, ``message`` and ``hint`` say why it was refused; ``made_run_id`` names
+         *     the run that a retry or a fork made.
+         */
+        RunCommand: {
+            /** Code */
+            code: string;
+            /** Hint */
+            hint: string;
+            /** Id */
+            id: string;
+            /** Made Run Id */
+            made_run_id: string | null;
+            /** Message */
+            message: string;
+            /**
+             * Requested At
+             * Format: date-time
+             */
+            requested_at: string;
+            /** Requested By */
+            requested_by: string;
+            /** Run Id */
+            run_id: string;
+            /** Seq */
+            seq: number | null;
+            /** Settled At */
+            settled_at: string | null;
+            /** Settled By */
+            settled_by: string | null;
+            state: components["schemas"]["CommandState"];
+            /** Text */
+            text: string;
+            verb: components["schemas"]["Verb"];
         };
         /**
          * RunDiff
@@ -1907,6 +2181,10 @@ export interface components {
          * @description The task was accepted and its run stands in a queue; ``routed_by`` says who chose the role.
          */
         RunQueued: {
+            /** Forked At Seq */
+            forked_at_seq: number | null;
+            /** Forked From */
+            forked_from: string | null;
             /** Model */
             model: string;
             /** Parent Run Id */
@@ -2129,10 +2407,23 @@ export interface components {
          */
         SourceKind: "local_path" | "git_url";
         /**
+         * Steer
+         * @description Words that the agent reads before its next model call.
+         */
+        Steer: {
+            /** Text */
+            text: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            verb: "steer";
+        };
+        /**
          * StreamedEvent
          * @description One event, by its type.
          */
-        StreamedEvent: components["schemas"]["RunQueuedEvent"] | components["schemas"]["RunStartedEvent"] | components["schemas"]["RunStatusChangedEvent"] | components["schemas"]["NoticeRaisedEvent"] | components["schemas"]["EnvironmentPhaseChangedEvent"] | components["schemas"]["EnvironmentPreparedEvent"] | components["schemas"]["ChecksFrozenEvent"] | components["schemas"]["SandboxStartedEvent"] | components["schemas"]["TurnCompletedEvent"] | components["schemas"]["ToolCallRequestedEvent"] | components["schemas"]["SecretUsedEvent"] | components["schemas"]["ToolCallProgressedEvent"] | components["schemas"]["ToolCallCompletedEvent"] | components["schemas"]["ToolCallUncertainEvent"] | components["schemas"]["ApprovalRequestedEvent"] | components["schemas"]["ApprovalDecidedEvent"] | components["schemas"]["QuestionAskedEvent"] | components["schemas"]["QuestionAnsweredEvent"] | components["schemas"]["BudgetReachedEvent"] | components["schemas"]["BudgetRaisedEvent"] | components["schemas"]["PlanSubmittedEvent"] | components["schemas"]["PlanItemChangedEvent"] | components["schemas"]["DeploymentChangedEvent"] | components["schemas"]["DiffExportedEvent"] | components["schemas"]["VerificationPhaseChangedEvent"] | components["schemas"]["VerificationFinishedEvent"] | components["schemas"]["RunFinishedEvent"];
+        StreamedEvent: components["schemas"]["RunQueuedEvent"] | components["schemas"]["RunStartedEvent"] | components["schemas"]["RunStatusChangedEvent"] | components["schemas"]["NoticeRaisedEvent"] | components["schemas"]["CommandRequestedEvent"] | components["schemas"]["CommandSettledEvent"] | components["schemas"]["EnvironmentPhaseChangedEvent"] | components["schemas"]["EnvironmentPreparedEvent"] | components["schemas"]["ChecksFrozenEvent"] | components["schemas"]["SandboxStartedEvent"] | components["schemas"]["TurnCompletedEvent"] | components["schemas"]["ToolCallRequestedEvent"] | components["schemas"]["SecretUsedEvent"] | components["schemas"]["ToolCallProgressedEvent"] | components["schemas"]["ToolCallCompletedEvent"] | components["schemas"]["ToolCallUncertainEvent"] | components["schemas"]["ApprovalRequestedEvent"] | components["schemas"]["ApprovalDecidedEvent"] | components["schemas"]["QuestionAskedEvent"] | components["schemas"]["QuestionAnsweredEvent"] | components["schemas"]["BudgetReachedEvent"] | components["schemas"]["BudgetRaisedEvent"] | components["schemas"]["PlanSubmittedEvent"] | components["schemas"]["PlanItemChangedEvent"] | components["schemas"]["DeploymentChangedEvent"] | components["schemas"]["DiffExportedEvent"] | components["schemas"]["VerificationPhaseChangedEvent"] | components["schemas"]["VerificationFinishedEvent"] | components["schemas"]["RunFinishedEvent"];
         /**
          * Task
          * @description A task as the API shows it. ``checks`` are shell-free argv strings, empty means: detect them.
@@ -2472,6 +2763,12 @@ export interface components {
             organisation_id: string;
             role: components["schemas"]["PersonRole"];
         };
+        /**
+         * Verb
+         * @description What can be told.
+         * @enum {string}
+         */
+        Verb: "steer" | "queue" | "interrupt" | "pause" | "resume" | "cancel" | "retry" | "fork" | "rewind";
         /**
          * Verdict
          * @description The platform's own result for a run: grade, reason in words, findings and test counts.
@@ -3321,6 +3618,106 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["CancelAnswer"];
+                };
+            };
+            /** @description What went wrong, as problem+json */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_run_commands: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CommandList"];
+                };
+            };
+            /** @description What went wrong, as problem+json */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_run_command: {
+        parameters: {
+            query?: never;
+            header?: {
+                "idempotency-key"?: string | null;
+            };
+            path: {
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Steer"] | components["schemas"]["Queue"] | components["schemas"]["Interrupt"] | components["schemas"]["Pause"] | components["schemas"]["Resume"] | components["schemas"]["Cancel"] | components["schemas"]["Retry"] | components["schemas"]["Fork"] | components["schemas"]["Rewind"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunCommand"];
+                };
+            };
+            /** @description What went wrong, as problem+json */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    withdraw_run_command: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                run_id: string;
+                command_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunCommand"];
                 };
             };
             /** @description What went wrong, as problem+json */

@@ -14,6 +14,7 @@ from hypercode.store.tables.projects import BaseResultRow, ProjectRow
 from hypercode.store.tables.runs import ArtifactRow, RunEventRow, RunHeadRow, RunRow
 from hypercode.store.tables.secrets import SecretRow, SecretUseRow
 from hypercode.store.tables.snapshots import SnapshotRow
+from hypercode.store.tables.steering import RunCommandRow
 from hypercode.store.tables.tasks import PlanRow, TaskRow
 from hypercode.store.tables.users import ApiTokenRow, InstanceRow, OrganisationRow, UserRow, UserSessionRow
 from hypercode.store.tables.workers import WorkerRow
@@ -41,6 +42,7 @@ __all__ = [
     "PreviewPassRow",
     "ProjectRow",
     "QuestionRow",
+    "RunCommandRow",
     "RunEventRow",
     "RunHeadRow",
     "RunRow",

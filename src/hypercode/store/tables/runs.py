@@ -39,7 +39,11 @@ class RunRow(Stamped, Base):
     turns: Mapped[int] = mapped_column(Integer, server_default="0")
     cost_usd: Mapped[float] = mapped_column(Float, server_default="0")
     cancel_requested_at: Mapped[datetime | None]
+    pause_requested_at: Mapped[datetime | None]
     segment: Mapped[int] = mapped_column(Integer, server_default="0")
+    era: Mapped[int] = mapped_column(Integer, server_default="0")
+    forked_from: Mapped[str | None] = mapped_column(ForeignKey("runs.id"), index=True)
+    forked_at_seq: Mapped[int | None] = mapped_column(BigInteger)
     parked_at: Mapped[datetime | None]
     waiting_since: Mapped[datetime | None]
     waited_s: Mapped[float] = mapped_column(Float, server_default="0")
