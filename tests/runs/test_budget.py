@@ -8,11 +8,13 @@ from typing import cast
 
 import pytest
 from sqlalchemy import text
+from tests.fixtures.people import person
 from tests.fixtures.rows import make_run
 
 from hypercode.agents.intent import CpuReading, ToolOutcome
 from hypercode.domain.budget import MICRO, Amount, Budget, Limits, Need
 from hypercode.domain.errors import BudgetExceeded, Cancelled, Conflict
+from hypercode.domain.steering import Cancel, CommandState, Verb
 from hypercode.events import log
 from hypercode.llm.base import ModelReply, RequestedCall, ToolSpec
 from hypercode.platform_api.client import PlatformClient
@@ -25,7 +27,7 @@ from hypercode.settings import Settings
 from hypercode.store.artifacts import ArtifactStore
 from hypercode.store.budgets import Held, settle_lost, task_budget
 from hypercode.store.database import Database
-from hypercode.store.runs import get_run, get_task_of, request_cancel
+from hypercode.store.runs import get_run, get_task_of
 from hypercode.store.tables import BudgetPauseRow
 from hypercode.verification.client import VerifierClient
 
@@ -190,7 +192,10 @@ async def test_a_cancel_of_a_paused_run_is_seen(services: Services) -> None:
     await reserve(services, purse, "model:2")
     assert await Waiting(services, run_id, 0).park()
     async with services.database.transaction() as session:
-        assert await request_cancel(session, run_id)
+        cancel = await (await person(session, run_id)).give(
+            await get_run(session, run_id), Cancel(verb=Verb.CANCEL)
+        )
+        assert cancel.state is not CommandState.REFUSED
     with pytest.raises(Cancelled):
         await purse.granted(await reserve(services, purse, "model:2"))
 

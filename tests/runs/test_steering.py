@@ -28,7 +28,7 @@ from hypercode.runs.taking_up import take_up
 from hypercode.runs.waiting import Waiting
 from hypercode.settings import Settings
 from hypercode.store.database import Database
-from hypercode.store.runs import create_run, get_run, locked_run, update_run
+from hypercode.store.runs import create_run, get_run, locked_after_its_parent, locked_run, update_run
 from hypercode.store.steering import Draft, add_command, commands_of
 from hypercode.store.tables import JournalRow, SnapshotRow
 
@@ -155,7 +155,8 @@ async def test_a_pause_is_done_when_the_last_of_the_tree_is_parked_or_has_ended(
 
         async def end(run_id: str) -> None:
             async with database.transaction() as session:
-                await write_end(session, await locked_run(session, run_id), Outcome(status=RunStatus.FAILED))
+                run = await locked_after_its_parent(session, run_id)
+                await write_end(session, run, Outcome(status=RunStatus.FAILED))
 
         parked = [Waiting(services, each, 0).park() for each in (parent, *children[:2])]
         await asyncio.gather(*parked, end(children[2]))

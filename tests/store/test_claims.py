@@ -5,11 +5,13 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import func, text
+from tests.fixtures.people import person
 from tests.fixtures.rows import make_run
 from tests.fixtures.runs import add_run
 
 from hypercode.domain.role import AgentRole
+from hypercode.domain.steering import Cancel, Verb
 from hypercode.events.log import read
 from hypercode.runs.control import RunControl
 from hypercode.runs.leases import Identity
@@ -17,7 +19,7 @@ from hypercode.runs.queue import Claims
 from hypercode.settings import RunSettings
 from hypercode.store.database import Database
 from hypercode.store.queue import enqueue_run
-from hypercode.store.runs import child_ended, get_run, request_cancel, update_run
+from hypercode.store.runs import child_ended, get_run, update_run
 
 pytestmark = pytest.mark.anyio
 ROLES = (AgentRole.ARCHITECT, AgentRole.CODER)
@@ -89,7 +91,9 @@ async def test_a_cancelled_run_is_taken_by_a_worker_that_is_full(alone: Database
     worker = claims(alone, "w", control, per_worker=1)
     assert await claim(worker) == []
     async with alone.transaction() as session:
-        await request_cancel(session, run_id)
+        # One that no worker ever took up would be ended by the request itself.
+        await update_run(session, run_id, started_at=func.now())
+        await (await person(session, run_id)).give(await get_run(session, run_id), Cancel(verb=Verb.CANCEL))
     assert await claim(worker) == [run_id]
 
 

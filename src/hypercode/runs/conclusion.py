@@ -2,8 +2,6 @@
 
 from typing import Any
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
 from hypercode.domain.artifact import ArtifactKind
 from hypercode.domain.event import (
     DiffExported,
@@ -20,8 +18,7 @@ from hypercode.runs.preparation import RunFacts
 from hypercode.runs.services import Services
 from hypercode.store.artifacts import get_artifact
 from hypercode.store.budgets import drop_pause, settle_lost
-from hypercode.store.runs import get_run, locked_run
-from hypercode.store.tables import RunRow
+from hypercode.store.runs import get_run, locked_after_its_parent
 
 DIFF_NAME = "changes.diff"
 
@@ -108,19 +105,11 @@ async def finish(
     """Write the run's end down, as the worker that worked on it."""
     async with services.database.transaction() as session:
         await settle_lost(session, run_id)
-        run = await _locked_after_its_parent(session, run_id)
+        run = await locked_after_its_parent(session, run_id)
         await drop_pause(session, run_id)
         event = await write_end(session, run, outcome, head, verified)
     count_end(run, event)
     return {}
-
-
-async def _locked_after_its_parent(session: AsyncSession, run_id: str) -> RunRow:
-    """Both are locked from the top, as a cancel of the whole tree does it."""
-    parent_run_id = (await get_run(session, run_id)).parent_run_id
-    if parent_run_id is not None:
-        await locked_run(session, parent_run_id)
-    return await locked_run(session, run_id)
 
 
 async def close(services: Services, facts: RunFacts) -> dict[str, Any]:

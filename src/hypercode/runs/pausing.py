@@ -9,11 +9,14 @@ from hypercode.domain.run import RunStatus, WaitReason
 from hypercode.events import log
 from hypercode.runs.settling import settle_pauses
 from hypercode.store.queue import resume_run
+from hypercode.store.steering import pauses_above
 from hypercode.store.tables import RunRow
 
 
 async def write_paused(session: AsyncSession, run: RunRow) -> None:
     """The run is parked and holds no worker: say that it is paused. Its row is locked."""
+    # Commands before events, as everywhere: a child that parks at the same time holds the command, and then tells its parent.
+    await pauses_above(session, run.id)
     if run.wait_reason != WaitReason.PAUSED.value:
         run.status, run.wait_reason = RunStatus.WAITING.value, WaitReason.PAUSED.value
         run.waiting_since = run.waiting_since or datetime.now(UTC)
@@ -27,7 +30,7 @@ async def write_paused(session: AsyncSession, run: RunRow) -> None:
 async def pause_now(session: AsyncSession, run: RunRow) -> None:
     """Mark a run; one that no worker works on is paused by this alone."""
     run.pause_requested_at = datetime.now(UTC)
-    if run.queued_at is not None and run.parked_at is None:
+    if run.parked_at is None and (run.queued_at is not None or run.started_at is None):
         # A worker that claims it at this moment sees that it is parked.
         run.parked_at, run.queued_at = datetime.now(UTC), None
     if run.parked_at is not None:

@@ -36,7 +36,7 @@ from hypercode.runs.stopping import stop
 from hypercode.store.channels import RUN_CONTROL
 from hypercode.store.database import wake
 from hypercode.store.queue import resume_run
-from hypercode.store.runs import get_task_of, locked_run, locked_tree
+from hypercode.store.runs import get_task_of, locked_after_its_parent, locked_tree
 from hypercode.store.steering import (
     Draft,
     add_command,
@@ -64,7 +64,7 @@ class Steering:
             known = await find_command(self._session, command_id)
             if known is not None:
                 return self._again(known, run, command)
-        run = await locked_run(self._session, run.id)
+        run = await locked_after_its_parent(self._session, run.id)
         row = await add_command(self._session, run, self._draft(command, command_id))
         if isinstance(command, Retry) and command.from_failure:
             row.seq = await head_of(self._session, run.id)
@@ -83,7 +83,7 @@ class Steering:
 
     async def withdraw(self, run: RunRow, command_id: str) -> RunCommand:
         """Take back a command that waits; raises Conflict when it was settled."""
-        run = await locked_run(self._session, run.id)
+        run = await locked_after_its_parent(self._session, run.id)
         row = await get_command(self._session, run.id, command_id)
         if row.state != CommandState.REQUESTED.value:
             raise Conflict(f"The command was {row.state} already.", hint="Look at what the run did with it.")

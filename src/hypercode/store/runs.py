@@ -88,6 +88,14 @@ async def locked_run(session: AsyncSession, run_id: str) -> RunRow:
     return row
 
 
+async def locked_after_its_parent(session: AsyncSession, run_id: str) -> RunRow:
+    """Both are locked from the top, as a cancel of the whole tree does it: the end of a child is told to its parent."""
+    parent_run_id = (await get_run(session, run_id)).parent_run_id
+    if parent_run_id is not None:
+        await locked_run(session, parent_run_id)
+    return await locked_run(session, run_id)
+
+
 async def get_task_of(session: AsyncSession, run: RunRow) -> TaskRow:
     row = await session.get(TaskRow, run.task_id)
     if row is None:
