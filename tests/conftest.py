@@ -14,6 +14,8 @@ from hypercode.store import embedded
 from hypercode.store.database import Database, open_database, psycopg_url
 from hypercode.store.migrate import migrate
 
+pytest_plugins = ["tests.promises"]
+
 
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:

@@ -16,6 +16,10 @@ class Requirement:
 
 
 REQUIREMENTS = {
+    "web:words": Requirement(
+        "What a model says grows on the run's page while it says it, and begins anew when its worker was killed.",
+        "issue:#5",
+    ),
     "run:fixed": Requirement(
         "A small fault that a failing test shows is fixed with no key and no network, and graded `fixed`.",
         "issue:#2",

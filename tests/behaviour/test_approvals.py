@@ -138,6 +138,7 @@ def of(events: list[dict[str, Any]], type_: str) -> list[dict[str, Any]]:
     return [event["payload"] for event in events if event["type"] == type_]
 
 
+@pytest.mark.promise(8, 12)
 @pytest.mark.requirement("approval:durable")
 def test_approvals_survive_kills_of_every_process(waiting: Waiting, project: MakeProject) -> None:
     run_id = waiting.start(

@@ -41,6 +41,7 @@ def task_of(waiting: Waiting, run_id: str) -> str:
     return str(waiting.query("SELECT task_id FROM runs WHERE id = %s", run_id)[0][0])
 
 
+@pytest.mark.promise(2, 12)
 @pytest.mark.requirement("budget:pause")
 def test_a_run_pauses_at_its_limit_and_goes_on_when_topped_up(waiting: Waiting, folder: Path) -> None:
     run_id = waiting.start(

@@ -32,6 +32,7 @@ def live(browser: Browser, admin: Account) -> Iterator[Window]:
         yield live
 
 
+@pytest.mark.requirement("web:words")
 def test_words_grow_in_their_turn_and_begin_anew_with_the_next_worker(
     live: Window, web_platform: Platform, project: Callable[..., Path], tmp_path: Path
 ) -> None:

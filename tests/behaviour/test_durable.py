@@ -48,6 +48,7 @@ def watch_and_kill(
     return lines, gap, process.returncode
 
 
+@pytest.mark.promise(3, 12)
 @pytest.mark.requirement("durable:worker-killed")
 @pytest.mark.requirement("durable:tools-killed")
 @pytest.mark.parametrize("victim", ["worker", "tools"])

@@ -48,6 +48,7 @@ def logged(platform: Platform, process: str) -> list[str]:
     return [event for event in events if event.startswith("redis.")]
 
 
+@pytest.mark.promise(11)
 @pytest.mark.requirement("redis:vanishes")
 def test_a_run_goes_on_and_can_be_cancelled_while_redis_is_gone_and_back(
     place: Platform, redis_server: RedisServer, project: Callable[..., Path], tmp_path: Path

@@ -32,6 +32,7 @@ def shell(script: str) -> tuple[str, dict[str, str]]:
     return "sh_exec", {"script": script}
 
 
+@pytest.mark.promise(6)
 @pytest.mark.requirement("steer:words")
 def test_words_are_read_before_the_next_call_and_after_the_goal(steered: Steered) -> None:
     run_id = steered.start("Talk.")
@@ -71,6 +72,7 @@ def test_words_are_read_before_the_next_call_and_after_the_goal(steered: Steered
     assert (late["state"], late["code"]) == ("refused", "RUN_ENDED")
 
 
+@pytest.mark.promise(7)
 @pytest.mark.requirement("steer:interrupt")
 def test_an_interrupted_call_is_answered_and_its_processes_end(steered: Steered) -> None:
     run_id = steered.start("Interrupt.")
@@ -128,6 +130,7 @@ PLAN = {
 }
 
 
+@pytest.mark.promise(7)
 @pytest.mark.requirement("steer:tree")
 def test_pause_and_cancel_reach_the_whole_tree(steered: Steered) -> None:
     run_id = steered.start("Architect it.", "architect")
@@ -160,6 +163,7 @@ def test_pause_and_cancel_reach_the_whole_tree(steered: Steered) -> None:
         steered.ended(child)
 
 
+@pytest.mark.promise(7)
 @pytest.mark.requirement("steer:cancel")
 def test_a_run_that_waits_is_cancelled_wherever_it_waits(steered: Steered) -> None:
     thinking = steered.start("Think.")
@@ -181,6 +185,7 @@ def test_a_run_that_waits_is_cancelled_wherever_it_waits(steered: Steered) -> No
     assert steered.tell(retried["made_run_id"], "cancel")["code"] == "RUN_ENDED"
 
 
+@pytest.mark.promise(9)
 @pytest.mark.requirement("steer:history")
 def test_a_run_goes_on_from_any_event_and_so_does_a_fork(steered: Steered) -> None:
     run_id = steered.start("History.")

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from fastapi import FastAPI
+from sqlalchemy import func
 
 from hypercode.domain.grant import Grant
 from hypercode.domain.role import AgentRole
@@ -17,7 +18,7 @@ from hypercode.store.approvals import AskedCall, get_approval, request_approval
 from hypercode.store.audit import AuditedCall
 from hypercode.store.database import Database
 from hypercode.store.questions import ask_question
-from hypercode.store.runs import get_run, locked_run
+from hypercode.store.runs import get_run, locked_run, update_run
 from hypercode.store.tables import RunRow
 from hypercode.tools.redaction import Redactor
 
@@ -153,6 +154,9 @@ async def test_a_parked_run_goes_on_as_its_next_segment(
     async with empty_database.transaction() as session:
         fresh = await get_run(session, run.id)
     assert (fresh.segment, fresh.parked_at) == (1, None)
+    async with empty_database.transaction() as session:
+        # A worker has taken it up; one that none ever did is ended by the request itself.
+        await update_run(session, run.id, started_at=func.now())
     await park(empty_database, run)
     assert (await admin.client.post(f"/api/v1/runs/{run.id}/cancel")).json() == {"requested": True}
     assert await place(empty_database, run) == (2, True)

@@ -189,6 +189,7 @@ async def test_every_key_is_one_of_the_table_and_ends(
     assert redis_server.client.ttl(redis_server.client.keys(SESSION.of("*"))[0]) <= CHANGED_S
 
 
+@pytest.mark.promise(11)
 async def test_streams_go_on_while_redis_dies_and_comes_back_and_forgets(
     settings: Settings,
     empty_database: Database,

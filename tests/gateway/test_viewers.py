@@ -53,6 +53,7 @@ async def append(database: Database, run_id: str, key: str, count: int = 1, mess
         await log.append(session, await get_run(session, run_id), key, notices)
 
 
+@pytest.mark.promise(10)
 async def test_a_hundred_broken_connections_over_two_gateways_lose_and_double_nothing(
     own: Database, gateways: list[GatewayProcess]
 ) -> None:

@@ -75,6 +75,7 @@ class Spenders:
         return len(lines), sum(int(line[1]) for line in lines), sum(int(line[2]) for line in lines)
 
 
+@pytest.mark.promise(2)
 async def test_children_that_are_killed_overspend_nothing_and_leave_nothing_held(
     database: Database, tmp_path: Path
 ) -> None:

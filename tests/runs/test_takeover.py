@@ -125,6 +125,7 @@ async def check_books(database: Database, run_id: str) -> RunRow:
     return run
 
 
+@pytest.mark.promise(1, 4)
 async def test_killed_again_and_again_no_finished_step_repeats(
     own: Database, looker: psycopg.Connection, workers: Workers, tmp_path: Path
 ) -> None:
@@ -149,6 +150,7 @@ async def test_killed_again_and_again_no_finished_step_repeats(
     print(f"kill -9 to the next step, lease {LEASE_S:g} s:", [round(seconds, 2) for seconds in takeovers])
 
 
+@pytest.mark.promise(5)
 async def test_a_frozen_worker_is_replaced_and_fenced_when_it_wakes_up(
     own: Database, looker: psycopg.Connection, workers: Workers, tmp_path: Path
 ) -> None:
@@ -186,6 +188,7 @@ async def test_a_worker_that_stops_in_order_hands_over_at_once(
     print(f"SIGTERM to another's claim: {took:.2f} s")
 
 
+@pytest.mark.promise(4)
 async def test_the_next_at_its_place_takes_over_without_waiting_for_the_lease(
     own: Database, looker: psycopg.Connection, workers: Workers, tmp_path: Path
 ) -> None:
@@ -201,6 +204,7 @@ async def test_the_next_at_its_place_takes_over_without_waiting_for_the_lease(
     print(f"ready at its place to its claim: {took:.2f} s")
 
 
+@pytest.mark.promise(6)
 async def test_an_approval_while_all_workers_are_down_is_kept(
     own: Database, looker: psycopg.Connection, workers: Workers, tmp_path: Path
 ) -> None:

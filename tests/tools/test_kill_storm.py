@@ -179,6 +179,7 @@ async def telling(storm: Storm, run: RunRow, lanes: dict[str, tuple[stories.Stor
             group.start_soon(tell, name, choice, ("auto", "legacy")[number % 2])
 
 
+@pytest.mark.promise(3)
 async def test_every_tool_keeps_exact_books_while_the_tools_process_is_killed(chain: Chain) -> None:
     seed = int(os.environ.get("HYPERCODE_KILL_SEED", random.randrange(1 << 32)))
     storm = Storm(chain.tools, chain.mcp, Person(chain.database), seed)

@@ -13,20 +13,29 @@ from hypercode.domain.event import RunStatusChanged
 from hypercode.domain.run import RunStatus, WaitReason
 from hypercode.events import log
 from hypercode.runs.control import RunControl
+from hypercode.runs.ending import Outcome, count_end, write_end
 from hypercode.runs.leases import Identity
 from hypercode.runs.sharing import Limit, share
+from hypercode.runs.step import patiently
 from hypercode.settings import RunSettings
 from hypercode.store.claims import Queued, busy_runs, lock_claims, queued_runs, take_runs
 from hypercode.store.database import DATABASE_AWAY, Database
-from hypercode.store.ownership import LeaseLost
-from hypercode.store.queue import segment_id
-from hypercode.store.runs import get_run
+from hypercode.store.ownership import LeaseLost, Owner, let_go_own
+from hypercode.store.queue import release_run, segment_id
+from hypercode.store.runs import get_run, locked_after_its_parent, locked_run
 from hypercode.telemetry.metrics import RECOVERY_SECONDS
 
 logger = structlog.get_logger(__name__)
 LOOK_S = 2.0
 """How often a worker looks without being woken: a wake-up may get lost, and a limit may have room again elsewhere."""
 DEPTH = 50
+
+BROKEN = Outcome(
+    status=RunStatus.FAILED,
+    error_code="INTERNAL",
+    error_message="Something inside the platform went wrong while this run was worked on.",
+    error_hint="The worker's log says what. Retry the run, or fork it before its last event.",
+)
 
 Segment = Callable[[str, int], Coroutine[Any, Any, None]]
 """A run's segment, as DBOS knows it."""
@@ -91,10 +100,29 @@ class Claims:
             await handle.get_result()
         except LeaseLost:
             self._control.lost.set()
+        except DATABASE_AWAY as error:
+            logger.warning("run.broken_off", run_id=run.run_id, error=type(error).__name__)
+            await patiently(lambda: self._give_back(run))
         except Exception:
             logger.exception("run.broken", run_id=run.run_id)
+            await patiently(lambda: self._fail(run))
         finally:
             self._control.ended(run.run_id)
+
+    async def _give_back(self, run: Queued) -> None:
+        """Postgres went away while the journal wrote: the segment has ended there, and the run goes on as its next one."""
+        await DBOS.cancel_workflow_async(segment_id(run.run_id, run.segment))
+        async with self._database.transaction() as session:
+            if (await locked_run(session, run.run_id)).segment == run.segment:
+                await release_run(session, run.run_id, self._identity.worker_id)
+
+    async def _fail(self, run: Queued) -> None:
+        """What nobody foresaw ends a run with words, instead of leaving it in the hands of a worker that lives."""
+        async with self._database.owned(Owner(run.run_id, self._identity.worker_id)).transaction() as session:
+            row = await locked_after_its_parent(session, run.run_id)
+            if row.segment == run.segment and row.ended_at is None and row.parked_at is None:
+                count_end(row, await write_end(session, row, BROKEN))
+                await let_go_own(session, row.id)
 
     async def _woken(self) -> None:
         try:

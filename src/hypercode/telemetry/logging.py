@@ -3,7 +3,7 @@
 import logging
 import sys
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, TextIO, cast
 
 import structlog
 from opentelemetry import trace
@@ -17,8 +17,19 @@ def scrub_with(scrub: Callable[[str], str]) -> None:
     _scrubs.append(scrub)
 
 
+class _StandardError:
+    """Standard error as it is when a line is written: a command that runs inside of another program may outlive its own."""
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+
 def configure_logging(level: str) -> None:
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")
+    stream = cast(TextIO, _StandardError())
+    logging.basicConfig(level=logging.WARNING, stream=stream, format="%(levelname)s %(name)s %(message)s")
     # A watcher that leaves in the middle of a query closes its connection; that is no news.
     logging.getLogger("psycopg").setLevel(logging.ERROR)
     structlog.configure(
@@ -32,7 +43,7 @@ def configure_logging(level: str) -> None:
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(stream),
         cache_logger_on_first_use=True,
     )
 

@@ -77,6 +77,8 @@ def _taken(root: Root, workspace: str, label: str, key: str) -> dict[str, Any]:
     scan, top = _scanned(store, root, newest)
     if newest is not None and newest.top is top and not label:
         newest.unindexed += scan.read
+        if newest.unindexed > INDEX_AFTER:
+            _index(store, workspace, newest)
         return _told(newest.snapshot, scan.read, 0)
     store.keep()
     snapshot: dict[str, Any] = {
