@@ -7,6 +7,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+import structlog
 from pydantic import SecretStr
 from tests.fixtures.redis_server import RedisServer
 
@@ -15,6 +16,14 @@ from hypercode.store.database import Database, open_database, psycopg_url
 from hypercode.store.migrate import migrate
 
 pytest_plugins = ["tests.promises"]
+
+
+@pytest.fixture(autouse=True)
+def logs_as_they_were() -> Iterator[None]:
+    """A command that was run in this process has set up its own logging."""
+    before = structlog.get_config()
+    yield
+    structlog.configure(**before)
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,7 @@ import psycopg
 import pytest
 from sqlalchemy import text
 
-from hypercode.store.database import DATABASE_AWAY, Database
+from hypercode.store.database import DATABASE_AWAY, Database, unhurried
 
 pytestmark = pytest.mark.anyio
 
@@ -37,3 +37,15 @@ async def test_a_connection_that_postgres_ended_is_told_once_and_replaced(databa
     async with own.single_statements() as connection:
         await connection.execute(b"SELECT 1")
     await own.dispose()
+
+
+async def test_a_transaction_of_a_frozen_process_is_ended_unless_it_said_that_it_takes_its_time(
+    database: Database,
+) -> None:
+    shown = text("SHOW idle_in_transaction_session_timeout")
+    async with database.transaction() as session:
+        assert await session.scalar(shown) == "30s"
+        await unhurried(session)
+        assert await session.scalar(shown) == "0"
+    async with database.transaction() as session:
+        assert await session.scalar(shown) == "30s"

@@ -14,7 +14,7 @@ from hypercode.domain.errors import Conflict
 from hypercode.runs.retention import Due, Swept, alone, due_runs, sweep
 from hypercode.settings import Settings
 from hypercode.store.archives import count_archives, restore_run
-from hypercode.store.database import Database
+from hypercode.store.database import Database, unhurried
 from hypercode.store.object_cleaning import look_at_objects
 from hypercode.store.objects import ObjectStore, open_objects
 
@@ -92,6 +92,7 @@ def restore(
 
     async def work(database: Database, objects: ObjectStore) -> int:
         async with database.transaction() as session:
+            await unhurried(session)
             return await restore_run(session, objects, run_id)
 
     rows = _with_store(Settings(), work)

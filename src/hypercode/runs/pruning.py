@@ -9,6 +9,7 @@ from sqlalchemy.exc import DBAPIError
 
 from hypercode.domain.errors import HyperCodeError
 from hypercode.runs.services import Services
+from hypercode.store.database import unhurried
 from hypercode.store.snapshots import projects_with_runs
 
 logger = structlog.get_logger(__name__)
@@ -30,6 +31,7 @@ async def prune_snapshots(services: Services) -> int:
     async with services.database.transaction() as turn:
         if not await turn.scalar(_TURN):
             return 0
+        await unhurried(turn)
         for project_id in await projects_with_runs(turn):
             try:
                 pruned = await services.platform.snapshots_prune(project_id)

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from hypercode.domain.errors import Conflict, HyperCodeError
 from hypercode.settings import RetentionSettings
 from hypercode.store.archives import ENDED, archive_run
-from hypercode.store.database import Database
+from hypercode.store.database import Database, unhurried
 from hypercode.store.object_cleaning import clean_objects
 from hypercode.store.objects import ObjectStore
 
@@ -93,6 +93,7 @@ async def sweep(database: Database, objects: ObjectStore, settings: RetentionSet
     for each in due:
         try:
             async with database.transaction() as session:
+                await unhurried(session)
                 archive = await archive_run(session, objects, each.run_id)
         except Conflict:  # another process was faster, or the task goes on
             continue

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, cast
 import psycopg
 from psycopg.rows import TupleRow
 from pydantic import SecretStr
-from sqlalchemy import URL, QueuePool, make_url, text
+from sqlalchemy import URL, QueuePool, event, make_url, text
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.util import greenlet_spawn
@@ -33,6 +34,7 @@ REDIS = "redis"
 WAKE_UPS = "wake_ups"
 
 OVERFLOW = 10
+IDLE_TRANSACTION_S = 30
 SINGLE = 10
 
 
@@ -55,6 +57,19 @@ def named(url: str, application: str) -> str:
     return more.render_as_string(hide_password=False)
 
 
+def _limit_idle_transactions(connection: DBAPIConnection, _: object) -> None:
+    """A process that was frozen in the middle of a transaction must not hold its locks until somebody thaws it."""
+    cursor = connection.cursor()
+    cursor.execute(f"SET idle_in_transaction_session_timeout = '{IDLE_TRANSACTION_S}s'")
+    cursor.close()
+    connection.commit()
+
+
+async def unhurried(session: AsyncSession) -> None:
+    """This transaction may wait for the world outside as long as it takes."""
+    await session.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
+
+
 class Database:
     """Holds the connection pool of one process, and its way to Redis when there is one."""
 
@@ -64,6 +79,7 @@ class Database:
         self.engine = create_async_engine(
             psycopg_url(url), pool_size=pool_size, max_overflow=OVERFLOW, pool_pre_ping=False
         )
+        event.listen(self.engine.sync_engine, "connect", _limit_idle_transactions)
         self._single = create_async_engine(
             psycopg_url(url), pool_size=SINGLE, max_overflow=0, pool_reset_on_return=None,
             connect_args={"autocommit": True},

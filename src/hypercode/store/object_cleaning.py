@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy import exists, select, union
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from hypercode.store.database import Database
+from hypercode.store.database import Database, unhurried
 from hypercode.store.object_locks import take
 from hypercode.store.objects import ObjectStore
 from hypercode.store.tables import ArchiveRow, ArtifactRow
@@ -35,6 +35,7 @@ async def clean_objects(database: Database, objects: ObjectStore) -> int:
     removed = 0
     for digest in (await look_at_objects(database, objects)).unnamed:
         async with database.transaction() as session:
+            await unhurried(session)
             if await take(session, digest) and not await _named(session, digest):
                 await objects.delete(digest)
                 removed += 1
