@@ -57,9 +57,10 @@ test-stack: setup-dev web ## The stack in containers: a task in the browser, who
 	@deploy/images/build
 	$(VENV)/pytest -q -m stack
 
-chaos: setup-dev ## Kill the tools process 200 times at random moments, bare and over real containers: exact books, no effect twice; and 40 times those that spend a budget (minutes)
-	HYPERCODE_KILL_ROUNDS=200 $(VENV)/pytest -q -s --timeout=0 tests/tools/test_kill_rounds.py tests/tools/test_kill_storm.py
-	HYPERCODE_BUDGET_KILLS=40 $(VENV)/pytest -q -s --timeout=0 tests/runs/test_budget_kills.py
+chaos: setup-dev ## Kill every part of the platform, 200 times each way, at random moments; writes docs/reference/promises.md (half an hour and more)
+	HYPERCODE_KILL_ROUNDS=200 $(VENV)/pytest -q -s --timeout=0 tests/tools/test_kill_rounds.py
+	HYPERCODE_KILL_ROUNDS=200 HYPERCODE_BUDGET_KILLS=40 HYPERCODE_PROMISES=docs/reference/promises.md \
+		$(VENV)/pytest -q -s --timeout=0 -m promise
 
 conformance: setup-dev ## The official MCP suite against the tool server and the agents' client, both revisions
 	@scripts/judges conformance
