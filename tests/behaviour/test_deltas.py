@@ -38,7 +38,7 @@ def test_words_grow_in_their_turn_and_begin_anew_with_the_next_worker(
 ) -> None:
     script = tmp_path / "speech.yaml"
     script.write_text(json.dumps(SCRIPT))
-    source = {"source_kind": "local_path", "source": str(project("inventory"))}
+    source = {"name": "words", "source_kind": "local_path", "source": str(project("inventory"))}
     project_id = live.api("/projects", source)["id"]
     task = {"project_id": project_id, "prompt": "Look.", "model": f"scripted:{script}", "routing": "coder"}
     accepted = live.api("/tasks", task)

@@ -64,16 +64,26 @@ class Engine:
 
     def start(self) -> None:
         self._home.mkdir(parents=True, exist_ok=True)
+        network = self._network()
         # As scripts/setup does: an engine that was killed leaves its pid files.
         for stale in (self._home / "pid", self._home / "exec" / "containerd" / "containerd.pid"):
             stale.unlink(missing_ok=True)
         with (self._home / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                ["dockerd", "--data-root", self._home / "data", "--exec-root", self._home / "exec",
+                ["nsenter", f"--net={network}", "dockerd", "--data-root", self._home / "data",
+                 "--exec-root", self._home / "exec",
                  "--pidfile", self._home / "pid", "--host", self.url, "--bridge", "none", "--iptables=false"],
                 stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
         wait_for(self.answers, "the engine", 60)
+
+    def _network(self) -> Path:
+        """A network of its own: an engine without a bridge takes away the one of the machine's own engine."""
+        network = self._home / "network"
+        if not network.exists():
+            network.touch()
+            subprocess.run(["unshare", f"--net={network}", "true"], check=True)
+        return network
 
     def answers(self) -> bool:
         return self.docker("version").returncode == 0
@@ -105,6 +115,7 @@ class Engine:
             self._process.wait(20)
         except subprocess.TimeoutExpired:
             self._process.kill()
+        subprocess.run(["umount", self._home / "network"], check=False, capture_output=True)
 
 
 @dataclass

@@ -15,7 +15,7 @@ from tests.chaos.cluster import running_cluster
 from tests.chaos.storm import WEIGHTS, Storm
 from tests.chaos.work import Team, write_script
 
-ROUNDS = int(os.environ.get("HYPERCODE_KILL_ROUNDS", "6"))
+ROUNDS = int(os.environ.get("HYPERCODE_KILL_ROUNDS", "4"))
 SEED = int(os.environ.get("HYPERCODE_KILL_SEED") or secrets.randbits(32))
 VICTIMS = os.environ.get("HYPERCODE_KILL_VICTIMS", ",".join(WEIGHTS)).split(",")
 
