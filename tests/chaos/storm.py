@@ -51,9 +51,13 @@ class Storm:
             self.team.hand_in(self.handed_in)
 
     def _busy(self) -> list[str]:
-        """Hand in what is missing, and wait until half of what is live has begun to work."""
-        self._keep_busy()
-        wait_for(lambda: len(self._at_work()) >= LIVE_AT_ONCE // 2, "work", BUSY_WITHIN_S)
+        """Hand in what is missing until half of what is live is at work: runs end while others are being prepared."""
+
+        def enough() -> bool:
+            self._keep_busy()
+            return len(self._at_work()) >= LIVE_AT_ONCE // 2
+
+        wait_for(enough, "work", BUSY_WITHIN_S)
         return self._at_work()
 
     def _at_work(self) -> list[str]:

@@ -242,8 +242,11 @@ class Supervisor:
             children={name: child.pid for name, child in self._children.items()},
         )
         path = state_path(self._settings)
-        path.touch(mode=0o600)
-        path.write_text(state.model_dump_json())
+        # Others read it at any moment: they find the old one or the new one, and never half of one.
+        fresh = path.with_suffix(".new")
+        fresh.touch(mode=0o600)
+        fresh.write_text(state.model_dump_json())
+        fresh.replace(path)
 
     async def _watch(self, spec: ChildSpec) -> None:
         """Start a process again as soon as it dies; give up on one that dies at once, again and again."""
