@@ -6,13 +6,14 @@ from typing import Any
 import httpx2
 import pytest
 from fastapi import FastAPI
+from sqlalchemy.exc import DBAPIError
 
 from hypercode.domain import errors
 from hypercode.gateway.app import create_app
 from hypercode.gateway.body_limit import MAX_BODY
 from hypercode.gateway.errors import STATUS_OF_CODE
 from hypercode.settings import Settings
-from hypercode.store.database import Database
+from hypercode.store.database import DATABASE_AWAY, Database
 
 pytestmark = pytest.mark.anyio
 
@@ -115,3 +116,19 @@ async def test_our_own_failure_tells_the_request_id_and_no_trace(
     assert "hunter2" not in answer.text
     assert "RuntimeError" not in answer.text
     assert answer.json()["request_id"] in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("away", DATABASE_AWAY)
+async def test_postgres_that_leaves_in_a_request_is_told_as_such(
+    app: FastAPI, browser: httpx2.AsyncClient, away: type[Exception]
+) -> None:
+    """The driver's own errors among them: an append goes by its connection."""
+
+    @app.get("/api/v1/away")
+    async def leave() -> None:
+        raise away("hunter2", None, Exception()) if issubclass(away, DBAPIError) else away("hunter2")
+
+    app.router.routes.insert(0, app.router.routes.pop())
+    answer = await browser.get("/api/v1/away")
+    assert (answer.status_code, answer.json()["code"]) == (503, "UNAVAILABLE")
+    assert "hunter2" not in answer.text

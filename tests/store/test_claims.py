@@ -112,3 +112,20 @@ async def test_an_architect_that_is_parked_goes_on_when_its_last_coder_has_ended
             run = await get_run(session, parent.id)
         assert (run.queued_at is not None, run.segment) == (goes_on, int(goes_on))
     assert await claim(claims(alone, "w")) == [parent.id]
+
+
+async def test_a_run_whose_segment_broke_ends_with_words_once(alone: Database) -> None:
+    run_id = await make_run(alone)
+    await queue(alone, [run_id])
+    worker = claims(alone, "w")
+    (taken,) = await worker._claim()  # pyright: ignore[reportPrivateUsage]
+    for _ in range(2):
+        await worker._fail(taken)  # pyright: ignore[reportPrivateUsage]
+    async with alone.transaction() as session:
+        run = await get_run(session, run_id)
+        told = [event.type for event in await read(session, run_id)]
+        held = await session.scalar(
+            text("SELECT worker_id FROM run_heads WHERE run_id = :id"), {"id": run_id}
+        )
+    assert (run.status, run.error_code, held) == ("failed", "INTERNAL", None)
+    assert told.count("run.finished") == 1

@@ -9,11 +9,12 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
-from sqlalchemy.exc import DataError, InterfaceError, OperationalError
+from sqlalchemy.exc import DataError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 from hypercode.domain.errors import HyperCodeError, RateLimited
+from hypercode.store.database import DATABASE_AWAY
 
 logger = structlog.get_logger(__name__)
 MEDIA_TYPE = "application/problem+json"
@@ -192,5 +193,6 @@ def install_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _on_validation_error)
     app.add_exception_handler(HTTPException, _on_http_error)
     app.add_exception_handler(DataError, _on_data_error)
-    app.add_exception_handler(OperationalError, _on_database_down)
-    app.add_exception_handler(InterfaceError, _on_database_down)
+    # The driver's own among them: an append goes by its connection.
+    for away in DATABASE_AWAY:
+        app.add_exception_handler(away, _on_database_down)

@@ -5,11 +5,10 @@ from contextlib import suppress
 
 import structlog
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
 
 from hypercode.domain.errors import HyperCodeError
 from hypercode.runs.services import Services
-from hypercode.store.database import unhurried
+from hypercode.store.database import DATABASE_AWAY, unhurried
 from hypercode.store.snapshots import projects_with_runs
 
 logger = structlog.get_logger(__name__)
@@ -21,7 +20,7 @@ async def keep_pruning(services: Services) -> None:
     """Look every hour, for as long as the worker lives."""
     while True:
         await asyncio.sleep(PRUNE_EVERY_S)
-        with suppress(DBAPIError):
+        with suppress(*DATABASE_AWAY):
             await prune_snapshots(services)
 
 

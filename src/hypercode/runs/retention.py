@@ -8,13 +8,12 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from hypercode.domain.errors import Conflict, HyperCodeError
 from hypercode.settings import RetentionSettings
 from hypercode.store.archives import ENDED, archive_run
-from hypercode.store.database import Database, unhurried
+from hypercode.store.database import DATABASE_AWAY, Database, unhurried
 from hypercode.store.object_cleaning import clean_objects
 from hypercode.store.objects import ObjectStore
 
@@ -108,7 +107,7 @@ async def keep_retention(database: Database, objects: ObjectStore, settings: Ret
     while True:
         try:
             await sweep_when_due(database, objects, settings)
-        except (DBAPIError, HyperCodeError) as error:
+        except (*DATABASE_AWAY, HyperCodeError) as error:
             logger.warning("retention.failed", error=type(error).__name__)
         await asyncio.sleep(LOOK_S)
 

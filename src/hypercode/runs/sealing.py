@@ -4,10 +4,9 @@ import asyncio
 from contextlib import suppress
 
 import structlog
-from sqlalchemy.exc import DBAPIError
 
 from hypercode.store.audit_seals import seal_ended_runs
-from hypercode.store.database import Database
+from hypercode.store.database import DATABASE_AWAY, Database
 
 logger = structlog.get_logger(__name__)
 SEAL_SWEEP_S = 30.0
@@ -16,7 +15,7 @@ SEAL_SWEEP_S = 30.0
 async def keep_sealing(database: Database) -> None:
     """Look now and then, for as long as the worker lives; workers that look at once take turns."""
     while True:
-        with suppress(DBAPIError):
+        with suppress(*DATABASE_AWAY):
             async with database.transaction() as session:
                 sealed = await seal_ended_runs(session)
             if sealed:

@@ -14,7 +14,6 @@ import structlog
 import uvicorn
 from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from sqlalchemy.exc import DBAPIError
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -212,7 +211,7 @@ async def _look_for_commands(services: Services) -> None:
     while True:
         await asyncio.sleep(SWEEP_S)
         if run_ids := services.control.followed():
-            with suppress(DBAPIError):
+            with suppress(*DATABASE_AWAY):
                 await look(services, run_ids)
 
 
@@ -224,7 +223,7 @@ async def _listen_for_decisions(services: Services) -> None:
 async def _look_for_expiries(services: Services) -> None:
     """Let runs go on that nobody spoke to in time; three look-ups by an index, and a run's lock for each that is due."""
     while True:
-        with suppress(DBAPIError):
+        with suppress(*DATABASE_AWAY):
             await expire_approvals(services.database)
             await expire_questions(services.database)
             await expire_pauses(services.database)
