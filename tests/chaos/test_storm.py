@@ -19,7 +19,7 @@ ROUNDS = int(os.environ.get("HYPERCODE_KILL_ROUNDS", "4"))
 SEED = int(os.environ.get("HYPERCODE_KILL_SEED") or secrets.randbits(32))
 VICTIMS = os.environ.get("HYPERCODE_KILL_VICTIMS", ",".join(WEIGHTS)).split(",")
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(0)]
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(0)]
 
 
 def repository(home: Path) -> Path:
