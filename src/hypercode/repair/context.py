@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import builtins
-from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Set, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from .edits import Change, Replacement
 from .evidence import Evidence
@@ -172,8 +172,3 @@ def _bound(statement: ast.stmt) -> Iterator[str]:
         for node in ast.walk(statement):
             if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
                 yield node.id
-
-
-def names_used(node: ast.AST) -> Set[str]:
-    """Every plain name inside a node."""
-    return {entry.id for entry in ast.walk(node) if isinstance(entry, ast.Name)}
