@@ -60,6 +60,15 @@ class Steered:
         wait_for(asked, f"an answer to {path}")
         return answers[0]
 
+    def replayed(self, run_id: str) -> dict[str, Any]:
+        """What `task replay` says of the run's recording."""
+        file = self.folder / f"{run_id}.jsonl"
+        exported = self.platform.command("task", "export", run_id, "--out", str(file))
+        assert exported.returncode == 0, exported.stderr
+        replayed = self.platform.command("task", "replay", str(file), "--json")
+        assert replayed.stdout, replayed.stderr
+        return json.loads(replayed.stdout)
+
     def commands(self, run_id: str) -> dict[str, dict[str, Any]]:
         """By id."""
         return {item["id"]: item for item in self.get(f"/runs/{run_id}/commands")["items"]}

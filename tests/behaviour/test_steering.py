@@ -226,6 +226,13 @@ def test_a_run_goes_on_from_any_event_and_so_does_a_fork(steered: Steered) -> No
     diff = steered.diff(events)
     assert ("+three\n" in diff, "+four\n" in diff) == (True, False)
     assert steered.tell(run_id, "retry", from_failure=True)["code"] == "POINT_UNREACHABLE"
+    changed = {
+        path: steered.get(f"/runs/{run_id}/diff?from={done['1.0']}&to={seq}")["diff"]
+        for path, seq in (("none", done["1.0"]), ("three.txt", done["2.0"]), ("whole", events[-1]["seq"]))
+    }
+    assert ("three" in changed["none"], "+three" in changed["three.txt"], "+three" in changed["whole"]) == (
+        False, True, True,
+    )  # fmt: skip
 
     fork = steered.tell(run_id, "fork", at_seq=done["1.0"], text="Another way.")
     forked = steered.model.next("History.")
@@ -242,3 +249,8 @@ def test_a_run_goes_on_from_any_event_and_so_does_a_fork(steered: Steered) -> No
     assert [m["content"] for m in retried.messages] == [m["content"] for m in after.messages]
     retried.say("Done.")
     assert steered.ended(again["made_run_id"])[0]["payload"]["forked_from"] == fork["made_run_id"]
+
+    for each in (run_id, fork["made_run_id"], again["made_run_id"]):
+        replayed = steered.replayed(each)
+        assert (replayed["same"], replayed["complete"]) == (True, True), replayed["divergence"]
+        assert replayed["digest"] == replayed["expected_digest"]

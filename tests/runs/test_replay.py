@@ -20,7 +20,7 @@ from hypercode.domain.event import RunStatusChanged
 from hypercode.domain.run import RunStatus
 from hypercode.events.log import append
 from hypercode.runs.changes import with_answer, with_prompt, with_result
-from hypercode.runs.recording import Recording, read, recording_of, written
+from hypercode.runs.recording import RecordedStep, Recording, read, recording_of, written
 from hypercode.runs.replay import replay
 from hypercode.store.database import Database
 from hypercode.store.queue import segment_id
@@ -78,7 +78,7 @@ async def test_another_result_diverges_at_its_call() -> None:
 
 async def test_a_result_that_no_event_shows_diverges_at_the_next_question() -> None:
     run = recorded("repair")
-    outcome = run.steps["tools:2"]["ok"]["outcomes"][0]
+    outcome = run.steps["tools:2"].result["ok"]["outcomes"][0]
     changed = json.dumps({"text": outcome["text"], "data": {"nothing": True}})
     report = await replay(with_result(run, "2.0", changed), run)
     assert report.divergence is not None
@@ -126,7 +126,7 @@ def test_what_is_written_is_read_again_and_what_is_none_is_refused() -> None:
 async def test_a_step_that_is_rubbish_is_named(step: str, result: dict[str, Any]) -> None:
     run = recorded("limit")
     with pytest.raises(InvalidArgument, match=f"Step {step} "):
-        await replay(run.model_copy(update={"steps": {**run.steps, step: result}}))
+        await replay(run.model_copy(update={"steps": {**run.steps, step: RecordedStep(result=result)}}))
 
 
 async def add_step(database: Database, run_id: str, place: int, name: str, result: dict[str, Any]) -> None:
@@ -144,7 +144,7 @@ async def add_step(database: Database, run_id: str, place: int, name: str, resul
 
 async def test_a_run_is_read_from_the_journal_without_its_keys(database: Database) -> None:
     run_id = await make_run(database)
-    begun = recorded("coder").steps["begin"]["ok"] | {
+    begun = recorded("coder").steps["begin"].result["ok"] | {
         "source": "https://me:hunter2@git.example/r", "environment": {"env": {"TOKEN": "hunter2"}}
     }  # fmt: skip
     await add_step(database, run_id, 1, "begin", {"ok": begun})

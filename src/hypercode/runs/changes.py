@@ -62,14 +62,16 @@ def _parsed(text: str) -> Mapping[str, Any]:
 
 
 def _value(recording: Recording, step: str) -> dict[str, Any]:
-    result = recording.steps.get(step, {})
-    if "ok" not in result:
+    recorded = recording.steps.get(step)
+    if recorded is None or "ok" not in recorded.result:
         raise InvalidArgument(
             f"The recording has no result of the step {step}.", hint="`--json` lists the steps."
         )
-    return cast(dict[str, Any], result["ok"])
+    return cast(dict[str, Any], recorded.result["ok"])
 
 
 def _with(recording: Recording, step: str, changed: Mapping[str, Any]) -> Recording:
-    result = recording.steps[step] | {"ok": {**_value(recording, step), **changed}}
-    return recording.model_copy(update={"steps": {**recording.steps, step: result}})
+    recorded = recording.steps[step]
+    result = recorded.result | {"ok": {**_value(recording, step), **changed}}
+    steps = {**recording.steps, step: recorded.model_copy(update={"result": result})}
+    return recording.model_copy(update={"steps": steps})

@@ -3,7 +3,7 @@ does so from another one's. So the history is a tree: back from an event there i
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import func, select
@@ -13,6 +13,7 @@ from hypercode.domain.errors import PointUnreachable
 from hypercode.domain.steering import Verb
 from hypercode.events.eras import prefix_of
 from hypercode.runs.segments import finished_steps
+from hypercode.store.archives import check_not_archived
 from hypercode.store.runs import get_run
 from hypercode.store.snapshots import snapshot_at
 from hypercode.store.tables import RunCommandRow, RunEventRow, RunHeadRow, RunRow, SnapshotRow
@@ -72,34 +73,44 @@ async def snapshot_on(session: AsyncSession, run: RunRow, seq: int) -> SnapshotR
     return None
 
 
+@dataclass(frozen=True)
+class CountedStep:
+    """A finished step that counts; ``inherited`` are those of the run that this one was forked from."""
+
+    result: dict[str, Any]
+    era: int = 0
+    inherited: bool = False
+
+
 async def counted_steps(
     session: AsyncSession, run: RunRow, segment: int, seq: int | None = None
-) -> dict[str, dict[str, Any]]:
-    """Results by the plain names of steps: those on the line back from an event, or from the newest one."""
-    counted: dict[str, dict[str, Any]] = {}
+) -> dict[str, CountedStep]:
+    """Steps by their plain names, in their order: those on the line back from an event, or from the newest one."""
+    counted: dict[str, CountedStep] = {}
     if run.forked_from is not None and run.forked_at_seq is not None:
         origin = await get_run(session, run.forked_from)
-        inherited = await counted_steps(session, origin, origin.segment + 1, run.forked_at_seq)
-        counted = {name: result for name, result in inherited.items() if name not in PREPARED[:-1]}
+        steps = await counted_steps(session, origin, origin.segment + 1, run.forked_at_seq)
+        counted = {name: replace(s, inherited=True) for name, s in steps.items() if name not in PREPARED[:-1]}
     finished = await finished_steps(session, run.id, segment) if segment else {}
-    counted |= {name: finished[name] for name in PREPARED if name in finished}
+    counted |= {name: CountedStep(finished[name]) for name in PREPARED if name in finished}
     for span in reversed(await line_to(session, run, seq)):
         counted |= await _of_span(session, run, span, finished)
+    counted = {name: counted[name] for name in PREPARED if name in counted} | counted
     return counted if seq is None else _open_ended(counted)
 
 
 async def _of_span(
     session: AsyncSession, run: RunRow, span: Span, finished: Mapping[str, dict[str, Any]]
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, CountedStep]:
     own = {
         name.removeprefix(span.prefix): result
         for name, result in finished.items()
         if name.startswith(span.prefix) and "/" not in name.removeprefix(span.prefix)
     }
-    if span.to is None:
-        return own
-    keys = await told_by(session, run.id, span)
-    return {name: result for name, result in own.items() if "ok" in result and _told(name, result, keys)}
+    if span.to is not None:
+        keys = await told_by(session, run.id, span)
+        own = {name: result for name, result in own.items() if "ok" in result and _told(name, result, keys)}
+    return {name: CountedStep(result, span.era) for name, result in own.items()}
 
 
 async def told_by(session: AsyncSession, run_id: str, span: Span) -> set[str]:
@@ -127,18 +138,19 @@ def _told(name: str, result: Mapping[str, Any], keys: set[str]) -> bool:
             return False
 
 
-def _open_ended(counted: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+def _open_ended(counted: dict[str, CountedStep]) -> dict[str, CountedStep]:
     """Without the reply that ended the run: who goes on from there asks the model anew."""
     turns = [int(name.partition(":")[2]) for name in counted if name.startswith("model:")]
-    last = f"model:{max(turns, default=0)}"
-    reply = counted.get(last, {"ok": {"calls": [True]}})["ok"]
-    if not reply["calls"] and not reply.get("after"):
-        return {name: result for name, result in counted.items() if name != last}
+    last = counted.get(f"model:{max(turns, default=0)}")
+    if last is not None and not last.result["ok"]["calls"] and not last.result["ok"].get("after"):
+        return {name: step for name, step in counted.items() if step is not last}
     return counted
 
 
 async def check_point(session: AsyncSession, run: RunRow, seq: int) -> None:
-    """Raise PointUnreachable when nothing can go on from this event."""
+    """Raise PointUnreachable when nothing can go on from this event, Conflict when what it needs is archived."""
+    for each in await _line_of_runs(session, run):
+        await check_not_archived(session, each.id)
     if seq > await head_of(session, run.id):
         raise PointUnreachable(
             f"The run has no event {seq} yet.", hint="Its newest events have the highest seq."
@@ -154,6 +166,14 @@ async def check_point(session: AsyncSession, run: RunRow, seq: int) -> None:
         )
     if await snapshot_on(session, run, seq) is None:
         raise PointUnreachable(f"The workspace of event {seq} was not kept.", hint=TOO_EARLY)
+
+
+async def _line_of_runs(session: AsyncSession, run: RunRow) -> list[RunRow]:
+    """The run, the one that it was forked from, and so on."""
+    line = [run]
+    while (origin := line[-1].forked_from) is not None and line[-1].forked_at_seq is not None:
+        line.append(await get_run(session, origin))
+    return line
 
 
 async def head_of(session: AsyncSession, run_id: str) -> int:

@@ -95,19 +95,25 @@ class Claims:
 
     async def _work(self, run: Queued, segment: Segment) -> None:
         try:
+            await self._to_its_end(run, segment)
+        except LeaseLost:
+            self._control.lost.set()
+        finally:
+            self._control.ended(run.run_id)
+
+    async def _to_its_end(self, run: Queued, segment: Segment) -> None:
+        try:
             with SetWorkflowID(segment_id(run.run_id, run.segment)):
                 handle = await DBOS.start_workflow_async(segment, run.run_id, run.segment)
             await handle.get_result()
         except LeaseLost:
-            self._control.lost.set()
+            raise
         except DATABASE_AWAY as error:
             logger.warning("run.broken_off", run_id=run.run_id, error=type(error).__name__)
             await patiently(lambda: self._give_back(run))
         except Exception:
             logger.exception("run.broken", run_id=run.run_id)
             await patiently(lambda: self._fail(run))
-        finally:
-            self._control.ended(run.run_id)
 
     async def _give_back(self, run: Queued) -> None:
         """Postgres went away while the journal wrote: the segment has ended there, and the run goes on as its next one."""

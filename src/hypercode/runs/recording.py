@@ -14,7 +14,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from hypercode.domain.errors import InvalidArgument
-from hypercode.runs.segments import finished_steps
+from hypercode.runs.eras import counted_steps
 from hypercode.store.archives import check_not_archived
 from hypercode.store.queue import LOOP_VERSION
 from hypercode.store.tables import RunEventRow, RunRow
@@ -49,11 +49,21 @@ class RecordedEvent(Frozen):
     payload: dict[str, Any]
 
 
+class RecordedStep(Frozen):
+    """What a step came to. Only steps that count are recorded: of a run that was rewound those on the line to its end,
+    with the ``era`` that their events' keys begin with; of a forked run those of its origin too, whose events it has not.
+    """
+
+    result: dict[str, Any]
+    era: int = 0
+    inherited: bool = False
+
+
 class Recording(Frozen):
     """A run so far. ``intact`` is False when the file was changed after it was written."""
 
     run: RecordedRun
-    steps: dict[str, dict[str, Any]]
+    steps: dict[str, RecordedStep]
     events: list[RecordedEvent]
     intact: bool = True
 
@@ -61,7 +71,9 @@ class Recording(Frozen):
 async def recording_of(session: AsyncSession, run: RunRow) -> Recording:
     """Read a run's recording; of one that still works, up to its last finished step. Raises Conflict when it is archived."""
     await check_not_archived(session, run.id)
-    steps = await finished_steps(session, run.id, run.segment + 1)
+    steps = await counted_steps(session, run, run.segment + 1)
+    # What it brought back is of the world, like a workspace: a replay has none.
+    steps.pop("restore", None)
     rows = await session.scalars(
         select(RunEventRow).where(RunEventRow.run_id == run.id).order_by(RunEventRow.seq)
     )
@@ -78,9 +90,11 @@ async def recording_of(session: AsyncSession, run: RunRow) -> Recording:
         RecordedEvent(seq=row.seq, step_key=row.step_key, n=row.n, type=row.type, payload=row.payload)
         for row in rows
     ]
-    return Recording(
-        run=head, steps={name: _public(name, result) for name, result in steps.items()}, events=events
-    )
+    recorded = {
+        name: RecordedStep(result=_public(name, step.result), era=step.era, inherited=step.inherited)
+        for name, step in steps.items()
+    }
+    return Recording(run=head, steps=recorded, events=events)
 
 
 def _public(name: str, result: dict[str, Any]) -> dict[str, Any]:
@@ -93,7 +107,9 @@ def _public(name: str, result: dict[str, Any]) -> dict[str, Any]:
 def written(recording: Recording) -> bytes:
     """The file: a head, a line a step, a line an event, and a last line with the digest of all before it."""
     lines = [{"schema": SCHEMA, "run": recording.run.model_dump(mode="json")}]
-    lines += [{"step": name, "result": result} for name, result in recording.steps.items()]
+    lines += [
+        {"step": name} | step.model_dump(exclude_defaults=True) for name, step in recording.steps.items()
+    ]
     lines += [{"event": event.model_dump(mode="json")} for event in recording.events]
     body = "".join(_line(line) for line in lines)
     end = {"steps": len(recording.steps), "events": len(recording.events), "sha256": _sha256(body)}
@@ -122,7 +138,7 @@ def _assembled(parsed: list[dict[str, Any]], lines: list[str]) -> Recording:
         raise InvalidArgument("The recording was cut off: its last line is missing.", hint=HINT)
     return Recording(
         run=RecordedRun.model_validate(parsed[0]["run"]),
-        steps={line["step"]: line["result"] for line in body if "step" in line},
+        steps={line["step"]: RecordedStep.model_validate(line) for line in body if "step" in line},
         events=[RecordedEvent.model_validate(line["event"]) for line in body if "event" in line],
         intact=end["sha256"] == _sha256("".join(f"{line}\n" for line in lines[:-1])),
     )

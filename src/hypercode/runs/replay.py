@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 from hypercode.domain.errors import InvalidArgument
 from hypercode.domain.event import RunFinished
 from hypercode.events.digest import digest_of, digest_of_all, said
+from hypercode.events.eras import era_of, in_era
 from hypercode.platform_api.client import PlatformClient
 from hypercode.policy.files import BUILT_IN
 from hypercode.runs.asked import digest_of as question_of
@@ -123,9 +124,13 @@ class RecordedSteps:
             raise _Ends
         if name != self.due:
             raise Difference.of_steps(self.due, name, asked)
-        self.at, result = name, self._recording.steps[name]
+        self.at, step = name, self._recording.steps[name]
+        result = step.result
         question = "" if asked is None else self._compare_question(name, result.get(ASKED), asked)
-        told = self._told(name, result["ok"], asked) if "ok" in result else []
+        told: list[str] = []
+        if "ok" in result and not step.inherited:
+            with era_of(step.era):
+                told = self._told(name, result["ok"], asked)
         self.done.append(ReplayedStep(name=name, digest=digest_of_all([question, *told])))
         return result_of(result)
 
@@ -158,9 +163,9 @@ class RecordedSteps:
         return question
 
     def _told(self, name: str, result: dict[str, Any], asked: BaseModel | None) -> list[str]:
-        recorded = self._recorded[name]
+        recorded = self._recorded[in_era(name)]
         told = {
-            (key, n): said(payload.type, payload.model_dump(mode="json"))
+            (in_era(key), n): said(payload.type, payload.model_dump(mode="json"))
             for key, payloads in self._retelling.tell(name, result, asked)
             for n, payload in enumerate(payloads)
         }

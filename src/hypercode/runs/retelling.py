@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from hypercode.agents.intent import CallModel, CallTools, ToolsDone
 from hypercode.domain.environment import Environment
 from hypercode.domain.event import DiffExported, Payload, VerificationFinished
+from hypercode.events.eras import apart, in_era
 from hypercode.llm.base import ModelReply
 from hypercode.platform_api import types as api
 from hypercode.runs.ending import Outcome, Used, run_ended
@@ -26,6 +27,7 @@ from hypercode.runs.preparation import (
 from hypercode.runs.telling import (
     CHILDREN_AWAITED,
     CHILDREN_ENDED,
+    STOPPED,
     call_completed,
     call_requested,
     turn_completed,
@@ -34,7 +36,7 @@ from hypercode.runs.telling import (
 Told = Iterator[tuple[str, Sequence[Payload]]]
 
 _OWNERS = (
-    (re.compile(r"begin|workspace|environment|checks|sandbox|diff"), r"\g<0>"),
+    (re.compile(r"begin|workspace|environment|checks|sandbox|stopped|diff"), r"\g<0>"),
     (re.compile(r"verified"), "verify"),
     (re.compile(r"finished"), "finish"),
     (re.compile(r"model:\d+"), r"\g<0>"),
@@ -44,12 +46,13 @@ _OWNERS = (
 
 
 def step_of(step_key: str, n: int) -> str | None:
-    """The step that tells this event again, or None when it came from outside."""
-    if step_key == "checks" and n > 0:
+    """The step that tells this event again, by its name in its era, or None when it came from outside."""
+    era, key = apart(step_key)
+    if key == "checks" and n > 0:
         return None  # what was wrong with a check at base stands in no result
     for pattern, step in _OWNERS:
-        if match := pattern.fullmatch(step_key):
-            return match.expand(step)
+        if match := pattern.fullmatch(key):
+            return era + match.expand(step)
     return None
 
 
@@ -70,8 +73,10 @@ class Retelling:
             yield from self._agent(kind, int(number), result, asked)
         elif kind == "finish" and isinstance(asked, Outcome):
             yield "finished", run_ended(asked, self._used, self._protected, self._head, self._verified)
+        elif kind in ("stopped", "diff", "verify"):
+            yield from self._after(kind, dict(result))
         else:
-            yield from self._around(kind, dict(result))
+            yield from self._before(kind, dict(result))
 
     def _agent(self, kind: str, turn: int, result: Mapping[str, Any], asked: BaseModel | None) -> Told:
         if kind == "model" and isinstance(asked, CallModel):
@@ -80,13 +85,13 @@ class Retelling:
             outcomes = ToolsDone.model_validate(result).outcomes
             for n, (call, outcome) in enumerate(zip(asked.calls, outcomes, strict=True)):
                 key = f"{turn}.{n}"
-                yield f"tool:{key}:requested", [call_requested(call, key, turn)]
-                yield f"tool:{key}:completed", call_completed(call, key, outcome)
+                yield f"tool:{key}:requested", [call_requested(call, in_era(key), turn)]
+                yield f"tool:{key}:completed", call_completed(call, in_era(key), outcome)
         elif kind == "children":
             yield f"children:{turn}:waiting", [CHILDREN_AWAITED]
             yield f"children:{turn}:ended", [CHILDREN_ENDED]
 
-    def _around(self, kind: str, result: dict[str, Any]) -> Told:
+    def _before(self, kind: str, result: dict[str, Any]) -> Told:
         if kind == "begin":
             self._facts = RunFacts.model_validate(result)
             yield "begin", [BEGUN]
@@ -98,6 +103,10 @@ class Retelling:
             yield "sandbox", [sandbox_started(api.SandboxOpened.model_validate(result))]
         elif kind == "checks" and self._facts is not None and self._facts.parent_run_id is None:
             yield "checks", [checks_frozen(self._facts, result)]
+
+    def _after(self, kind: str, result: dict[str, Any]) -> Told:
+        if kind == "stopped":
+            yield "stopped", [STOPPED]
         elif kind == "diff":
             self._head = result
             if "files" in result:  # a run of an older version has no such entry

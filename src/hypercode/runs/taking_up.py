@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import Any
 
-from hypercode.events.eras import prefix_of
 from hypercode.runs.eras import counted_steps
 from hypercode.runs.pausing import write_going_on
 from hypercode.runs.services import Services
@@ -15,10 +14,10 @@ from hypercode.store.tables import RunRow
 
 @dataclass(frozen=True)
 class TakenUp:
-    """``earlier`` are the results of steps that count, by their names; ``era`` is what this era's names begin with."""
+    """``earlier`` are the results of steps that count, by their names; ``era`` is the one that it is in."""
 
     earlier: dict[str, dict[str, Any]]
-    era: str
+    era: int
     trace_parent: str | None
 
 
@@ -33,7 +32,9 @@ async def take_up(services: Services, run_id: str, segment: int) -> TakenUp | No
             (wanted,) = await wanted_of(session, [run_id])
             services.control.tell(wanted)
             await write_going_on(session, run)
-            return TakenUp(await counted_steps(session, run, segment), prefix_of(run.era), run.trace_parent)
+            counted = await counted_steps(session, run, segment)
+            earlier = {name: step.result for name, step in counted.items()}
+            return TakenUp(earlier, run.era, run.trace_parent)
 
     services.control.follow(run_id)
     taken = await patiently(begin)

@@ -25,6 +25,9 @@ SHOWN_RESULT = 8_000
 CHILDREN_AWAITED = RunStatusChanged(
     status=RunStatus.WAITING, wait_reason=WaitReason.CHILDREN, detail="Coders work on the plan"
 )
+STOPPED = RunStatusChanged(
+    status=RunStatus.RUNNING, wait_reason=None, detail="Stopped by a person; its diff is kept"
+)
 CHILDREN_ENDED = RunStatusChanged(status=RunStatus.RUNNING, wait_reason=None, detail="The Coders have ended")
 
 

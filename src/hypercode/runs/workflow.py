@@ -29,10 +29,9 @@ from hypercode.agents.loop import agent_loop
 from hypercode.domain.check import Check
 from hypercode.domain.environment import Environment
 from hypercode.domain.errors import Cancelled
-from hypercode.domain.event import RunStatusChanged
 from hypercode.domain.role import AgentRole
 from hypercode.domain.run import Ending, RunStatus
-from hypercode.events.eras import ERA
+from hypercode.events.eras import ERA, era_of
 from hypercode.llm.base import ToolSpec
 from hypercode.runs import conclusion, preparation
 from hypercode.runs.ending import Outcome
@@ -44,6 +43,7 @@ from hypercode.runs.services import Services
 from hypercode.runs.snapshots import Snapshots
 from hypercode.runs.step import StepDoer, StepFailed, Steps, patiently
 from hypercode.runs.taking_up import take_up
+from hypercode.runs.telling import STOPPED
 from hypercode.runs.waiting import Park, Waiting
 from hypercode.store.ownership import Owner, let_go
 from hypercode.store.queue import RUN_WORKFLOW
@@ -66,13 +66,9 @@ def register(services: Services, worker_id: str, kind: "type[RunWorkflow] | None
             return
         waiting = Waiting(owned, run_id, segment)
         trace = taken.trace_parent if services.settings.otlp_endpoint else None
-        era = ERA.set(taken.era)
-        try:
-            with resumed(trace, "run", run_id=run_id):
-                if await made(owned, run_id, waiting, Steps(owned, run_id, waiting, taken.earlier)).go():
-                    await patiently(lambda: _let_go(services, Owner(run_id, worker_id), segment))
-        finally:
-            ERA.reset(era)
+        with era_of(taken.era), resumed(trace, "run", run_id=run_id):
+            if await made(owned, run_id, waiting, Steps(owned, run_id, waiting, taken.earlier)).go():
+                await patiently(lambda: _let_go(services, Owner(run_id, worker_id), segment))
 
     return run_segment
 
@@ -108,7 +104,7 @@ class RunWorkflow:
             return False
         except Cancelled:
             outcome = Outcome(status=RunStatus.CANCELLED, error_code="CANCELLED", error_message="Cancelled.")
-            await patiently(self._say_stopped)
+            await self._steps.do("stopped", self._say_stopped, cancellable=False)
             await self._keep_diff_so_far()
         except StepFailed as failed:
             outcome = Outcome(
@@ -241,11 +237,9 @@ class RunWorkflow:
             case Finish():
                 raise AssertionError("Finish is no step")
 
-    async def _say_stopped(self) -> None:
-        stopped = RunStatusChanged(
-            status=RunStatus.RUNNING, wait_reason=None, detail="Stopped by a person; its diff is kept"
-        )
-        await self._services.record(self._run_id, "stopped", stopped)
+    async def _say_stopped(self) -> dict[str, Any]:
+        await self._services.record(self._run_id, "stopped", STOPPED)
+        return {}
 
     async def _keep_diff_so_far(self) -> None:
         facts = self._facts
