@@ -1,5 +1,8 @@
 """What people tell a run, on a live platform: words, stops, pauses and cancels, over kills."""
 
+import json
+import shlex
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +12,11 @@ from tests.behaviour.held_model import held_model
 from tests.behaviour.person import first_admin
 from tests.behaviour.platform import Platform, running
 from tests.behaviour.steered import Steered, alive, of, seconds_until
+
+from hypercode.runs.pruning import prune_snapshots
+from hypercode.runs.worker import services_of
+from hypercode.sandbox.names import snapshots_volume
+from hypercode.settings import Settings
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]
 FROM_PERSON = "# From the person who gave you this task\n"
@@ -254,3 +262,47 @@ def test_a_run_goes_on_from_any_event_and_so_does_a_fork(steered: Steered) -> No
         replayed = steered.replayed(each)
         assert (replayed["same"], replayed["complete"]) == (True, True), replayed["divergence"]
         assert replayed["digest"] == replayed["expected_digest"]
+
+
+def kept_snapshots(volume: str, *, age: bool = False) -> int:
+    """How many names of snapshots a project has; made an hour older first when that is asked for."""
+    script = "find /s/names -type f -name '????????????????????????????????'" + (
+        " -exec touch -d '1 hour ago' {} ; -print" if age else ""
+    )
+    command = ["docker", "run", "--rm", "--network", "none", "-v", f"{volume}:/s", "python:3.13-slim"]
+    found = subprocess.run([*command, *shlex.split(script)], capture_output=True, text=True, check=True)
+    return len(found.stdout.splitlines())
+
+
+async def pruned(steered: Steered) -> int:
+    supervisor = json.loads((steered.platform.data_dir / "run" / "supervisor.json").read_text())
+    services = services_of(Settings(data_dir=steered.platform.data_dir), supervisor["database_url"])
+    try:
+        return await prune_snapshots(services)
+    finally:
+        await services.platform.close()
+        await services.verifier.close()
+        await services.database.dispose()
+
+
+@pytest.mark.anyio
+async def test_an_archived_run_gives_its_snapshots_back_and_goes_on_no_more(steered: Steered) -> None:
+    """Last: all ended runs become archives."""
+    run_id = steered.start("Archive.")
+    steered.model.next("Archive.").say("", shell("echo kept > a.txt"))
+    steered.model.next("Archive.").say("Done.")
+    events = steered.ended(run_id)
+    ((project,),) = steered.query("SELECT project_id FROM runs WHERE id = %s", run_id)
+    volume = snapshots_volume(project)
+    kept = kept_snapshots(volume)
+    assert kept >= 2
+    assert await pruned(steered) == 0
+    archived = steered.platform.command("retention", "run", "--after-days", "0", "--json")
+    assert run_id in json.loads(archived.stdout)["archived"], archived.stderr
+    refused = steered.tell(run_id, "fork", at_seq=events[-1]["seq"])
+    assert (refused["state"], refused["code"]) == ("refused", "CONFLICT")
+    assert "hypercode retention restore" in refused["hint"]
+    assert await pruned(steered) == 0, "what is young may be about to be written down"
+    assert kept_snapshots(volume, age=True) == kept
+    assert await pruned(steered) == kept
+    assert kept_snapshots(volume) == 0

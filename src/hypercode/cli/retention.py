@@ -88,7 +88,7 @@ def run(after_days: Days = None, as_json: AsJson = False) -> None:
 def restore(
     run_id: Annotated[str, typer.Argument(metavar="RUN", help="The id of a run.")], as_json: AsJson = False
 ) -> None:
-    """Bring an archived run's rows back, such as to fork or to replay it."""
+    """Bring an archived run's rows back, such as to replay it. Its snapshots are gone for good: it can't be forked."""
 
     async def work(database: Database, objects: ObjectStore) -> int:
         async with database.transaction() as session:

@@ -69,7 +69,7 @@ async def serve(
     workflow: Workflow = register,
 ) -> None:
     """Work until SIGTERM, then hand over what is left. A worker that has lost its lease ends at once, in disorder."""
-    services = _services(settings, database_url)
+    services = services_of(settings, database_url)
     database, control = services.database, services.control
     _begin_series(identity.roles)
     await _announce_models(services)
@@ -98,7 +98,8 @@ async def serve(
         await database.dispose()
 
 
-def _services(settings: Settings, database_url: str) -> Services:
+def services_of(settings: Settings, database_url: str) -> Services:
+    """Open what a worker works with; nothing is asked of it yet."""
     database = open_database(database_url, settings.redis_url)
     watch_connections(database.connections_in_use, database.connections_idle, database.most_connections)
     key = (settings.keys_dir / "platform.key").read_text().strip()
