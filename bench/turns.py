@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -48,22 +49,23 @@ def folder(parent: Path) -> Path:
     return made
 
 
-def everything(platform: Platform) -> list[psutil.Process]:
-    """The supervisor, all it started, and Postgres."""
-    assert platform.process is not None
-    postmaster = int((platform.data_dir / "postgres" / "data" / "postmaster.pid").read_text().split()[0])
-    roots = [psutil.Process(platform.process.pid), psutil.Process(postmaster)]
-    return [each for root in roots for each in (root, *root.children(recursive=True))]
+def cpu_seconds(platform: Platform) -> dict[str, float]:
+    """Processor seconds so far of each process of the platform, with what it started; Postgres is one of them."""
+    state = json.loads((platform.data_dir / "run" / "supervisor.json").read_text())
+    roots = {"supervisor": state["pid"], **state["children"]}
+    roots["postgres"] = int(
+        (platform.data_dir / "postgres" / "data" / "postmaster.pid").read_text().split()[0]
+    )
+    return {name: _used(psutil.Process(pid), set(roots.values()) - {pid}) for name, pid in roots.items()}
 
 
-def cpu_seconds(processes: list[psutil.Process]) -> float:
+def _used(process: psutil.Process, others: set[int]) -> float:
     total = 0.0
-    for process in processes:
-        try:
-            times = process.cpu_times()
-        except psutil.NoSuchProcess:
-            continue
-        total += times.user + times.system
+    for each in (process, *process.children(recursive=True)):
+        if each.pid not in others:
+            with suppress(psutil.NoSuchProcess):
+                times = each.cpu_times()
+                total += times.user + times.system
     return total
 
 
@@ -98,15 +100,15 @@ def measure(runs: int, turns: int) -> dict[str, Any]:
             project = person.post("/projects", source)["id"]
             run_ids = hand_in(person, project, script, runs)
             wait_for(lambda: min(turns_done(url, run_ids)) >= READY_TURNS, "the first turns", 300)
-            processes = everything(platform)
-            began, cpu, done = time.monotonic(), cpu_seconds(processes), sum(turns_done(url, run_ids))
+            began, cpu, done = time.monotonic(), cpu_seconds(platform), sum(turns_done(url, run_ids))
             wait_for(lambda: max(turns_done(url, run_ids)) >= turns, "the last turn", 600)
             seconds, more = time.monotonic() - began, sum(turns_done(url, run_ids)) - done
-            used = cpu_seconds(processes) - cpu
+            used = {name: after - cpu[name] for name, after in cpu_seconds(platform).items()}
     return {
         "runs at once": runs,
         "turns a second": round(more / seconds, 1),
-        "CPU a turn, ms": round(used / more * 1000, 1),
+        "CPU a turn, ms": round(sum(used.values()) / more * 1000, 1),
+        "by process": {name: round(each / more * 1000, 1) for name, each in used.items()},
         "turns counted": more,
         "load": round(os.getloadavg()[0], 1),
     }
