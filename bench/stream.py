@@ -13,7 +13,6 @@ from tests.fixtures.rows import make_run
 from hypercode.domain.event import NoticeRaised
 from hypercode.events import log
 from hypercode.store.database import Database
-from hypercode.store.runs import get_run
 
 EVENTS = 1000
 WRITERS = 4
@@ -92,7 +91,7 @@ async def stream_rate(platform: Platform) -> dict[str, float]:
         for n in range(EVENTS // WRITERS):
             async with database.transaction() as session:
                 notice = NoticeRaised(level="info", code="BENCH", message=f"event {n}", hint="")
-                await log.append(session, await get_run(session, run_id), f"s{n}", [notice])
+                await log.append(session, run_id, f"s{n}", [notice])
 
     await asyncio.gather(*(write(run_id) for run_id in run_ids))
     seconds = time.perf_counter() - began

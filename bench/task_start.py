@@ -49,7 +49,7 @@ async def accept(database: Database, script: Path) -> str:
             parent_run_id=None,
             routed_by="",
         )
-        await log.append(session, run, "queued", [told])
+        await log.append(session, run.id, "queued", [told])
         await enqueue_run(session, run)
     return run_id
 

@@ -81,7 +81,7 @@ async def stream(database: Database) -> AsyncIterator[Once]:
             )
             number = next(numbers)
             notice = NoticeRaised(level="info", code="BENCH", message=str(number), hint="")
-            await log.append(session, await get_run(session, run_id), f"s{number}", [notice])
+            await log.append(session, run_id, f"s{number}", [notice])
         return await seen.get() - committed[0]
 
     async with LiveEvents(database, wake_ups(database, RUN_EVENTS)) as live:

@@ -46,12 +46,12 @@ async def own(own_database_url: str) -> AsyncIterator[Database]:
 
 async def append(database: Database, run_id: str, key: str, *payloads: Payload) -> None:
     async with database.transaction() as session:
-        await log.append(session, await get_run(session, run_id), key, payloads)
+        await log.append(session, run_id, key, payloads)
 
 
 async def finish(database: Database, run_id: str) -> None:
     async with database.transaction() as session:
-        await log.append(session, await get_run(session, run_id), "end", [finished()])
+        await log.append(session, run_id, "end", [finished()])
         await update_run(session, run_id, status=RunStatus.SUCCEEDED.value)
 
 

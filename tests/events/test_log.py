@@ -23,7 +23,7 @@ def notice(text: str) -> NoticeRaised:
 async def write(database: Database, run_id: str, step: str, *texts: str) -> int:
     async with database.transaction() as session:
         run = await get_run(session, run_id)
-        return await log.append(session, run, step, [notice(text) for text in texts])
+        return await log.append(session, run.id, step, [notice(text) for text in texts])
 
 
 async def all_of(database: Database, run_id: str) -> list[Event]:
@@ -75,7 +75,7 @@ async def test_a_rolled_back_append_leaves_no_gap(database: Database) -> None:
     run_id = await make_run(database)
     with pytest.raises(RuntimeError, match="killed"):
         async with database.transaction() as session:
-            await log.append(session, await get_run(session, run_id), "lost", [notice("lost")])
+            await log.append(session, run_id, "lost", [notice("lost")])
             raise RuntimeError("killed")
     await write(database, run_id, "kept", "kept")
     assert [(event.seq, event.payload["message"]) for event in await all_of(database, run_id)] == [

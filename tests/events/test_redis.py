@@ -18,7 +18,6 @@ from hypercode.events.live import SWEEP_S, LiveEvents
 from hypercode.events.wake_ups import wake_ups
 from hypercode.store.channels import RUN_EVENTS, redis_channel
 from hypercode.store.database import Database, open_database, wake
-from hypercode.store.runs import get_run
 
 pytestmark = pytest.mark.anyio
 
@@ -26,7 +25,7 @@ pytestmark = pytest.mark.anyio
 async def write(database: Database, run_id: str, number: int) -> None:
     notice = NoticeRaised(level="info", code="TEST", message=str(number), hint="")
     async with database.transaction() as session:
-        await log.append(session, await get_run(session, run_id), f"s{number}", [notice])
+        await log.append(session, run_id, f"s{number}", [notice])
 
 
 class Watcher:

@@ -41,7 +41,7 @@ async def test_an_archived_run_and_its_events_by_cursor(
                 f"note:{number}",
                 [NoticeRaised(level="info", code="N", message=str(number), hint="")],
             )
-        await append(session, run, "finished", [END])
+        await append(session, run.id, "finished", [END])
         await update_run(session, run_id, status=RunStatus.CANCELLED.value, ended_at=datetime.now(UTC))
 
     async def page(**cursor: int) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from hypercode.events import log
 from hypercode.gateway.app import create_app
 from hypercode.settings import Settings
 from hypercode.store.database import Database
-from hypercode.store.runs import get_run, update_run
+from hypercode.store.runs import update_run
 
 pytestmark = pytest.mark.anyio
 Make = Callable[..., Awaitable[dict[str, str]]]
@@ -58,12 +58,12 @@ async def append(database: Database, run_id: str, numbers: range) -> None:
     for start in numbers[::3]:
         payloads = [notice(number) for number in numbers if start <= number < start + 3]
         async with database.transaction() as session:
-            await log.append(session, await get_run(session, run_id), f"step {start}", payloads)
+            await log.append(session, run_id, f"step {start}", payloads)
 
 
 async def finish(database: Database, run_id: str) -> None:
     async with database.transaction() as session:
-        await log.append(session, await get_run(session, run_id), "end", [finished()])
+        await log.append(session, run_id, "end", [finished()])
         await update_run(session, run_id, status=RunStatus.SUCCEEDED.value)
 
 

@@ -20,7 +20,6 @@ from tests.fixtures.viewer import Viewer
 from hypercode.domain.event import NoticeRaised
 from hypercode.events import log
 from hypercode.store.database import Database
-from hypercode.store.runs import get_run
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(240)]
 WRITERS = 4
@@ -50,7 +49,7 @@ async def own(own_database_url: str) -> AsyncIterator[Database]:
 async def append(database: Database, run_id: str, key: str, count: int = 1, message: str = "x") -> None:
     notices = [NoticeRaised(level="info", code="N", message=message, hint="") for _ in range(count)]
     async with database.transaction() as session:
-        await log.append(session, await get_run(session, run_id), key, notices)
+        await log.append(session, run_id, key, notices)
 
 
 @pytest.mark.promise(10)

@@ -157,7 +157,7 @@ async def test_a_run_is_read_from_the_journal_without_its_keys(database: Databas
             .values(source="https://me:hunter2@git.example/r")
         )
         began = RunStatusChanged(status=RunStatus.RUNNING, wait_reason=None, detail="Preparing the workspace")
-        await append(session, run, "begin", [began])
+        await append(session, run.id, "begin", [began])
     async with database.transaction() as session:
         recording = await recording_of(session, await get_run(session, run_id))
     assert b"hunter2" not in written(recording)

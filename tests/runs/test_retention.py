@@ -60,7 +60,7 @@ async def add_ended(database: Database, *, days: float = 1.0, events: int = 5) -
         )
         for n in range(events):
             said = NoticeRaised(level="info", code="NOTE", message=f"ü \u2028 {n}" * 20, hint='"\\')
-            await append(session, run, f"note:{n}", [said])
+            await append(session, run.id, f"note:{n}", [said])
         await session.execute(
             text(
                 "INSERT INTO dbos.operation_outputs (workflow_uuid, function_id, function_name, output, retention_timestamp) "
@@ -132,7 +132,7 @@ async def test_an_event_that_comes_late_follows_the_archived_ones(
     await archived(database, objects, run_id)
     late = NoticeRaised(level="info", code="LATE", message="", hint="")
     async with database.transaction() as session:
-        await append(session, await get_run(session, run_id), "late", [late])
+        await append(session, run_id, "late", [late])
     async with database.transaction() as session:
         read = await History(objects).read(session, run_id, after=3)
     assert [event.seq for event in read] == [4, 5, 6]

@@ -262,7 +262,7 @@ async def test_the_line_back_goes_through_the_eras_and_finds_its_snapshots(datab
             async with database.transaction() as session:
                 run = await get_run(session, run_id)
                 changed = RunStatusChanged(status=RunStatus.RUNNING, wait_reason=None, detail="")
-                last = await log.append(session, run, new_id("request"), [changed])
+                last = await log.append(session, run.id, new_id("request"), [changed])
                 session.add(
                     SnapshotRow(
                         run_id=run_id, seq=last, organisation_id="o", project_id="p", workspace_id="w",

@@ -22,7 +22,7 @@ Write = Callable[[AsyncSession, str], Awaitable[object]]
 
 
 async def append(session: AsyncSession, run_id: str) -> None:
-    await log.append(session, await get_run(session, run_id), "step", [SAID])
+    await log.append(session, run_id, "step", [SAID])
 
 
 async def column(session: AsyncSession, run_id: str) -> None:

@@ -116,6 +116,6 @@ async def _tell(session: AsyncSession, run: RunRow, row: ApprovalRow, by: str | 
         by=by,
         note=row.note,
     )
-    await log.append(session, run, f"approval:{row.id}:decided", [decided])
+    await log.append(session, run.id, f"approval:{row.id}:decided", [decided])
     await resume_run(session, run)
     APPROVALS_DECIDED.labels(row.state).inc()

@@ -17,11 +17,11 @@ from hypercode.events.eras import in_era
 from hypercode.store.channels import RUN_EVENTS
 from hypercode.store.database import Database, Statements, redis_of, statements_of, wake
 from hypercode.store.ownership import LeaseLost, checked, owner_of
-from hypercode.store.tables import RunEventRow, RunRow
+from hypercode.store.tables import RunEventRow
 from hypercode.telemetry.metrics import EVENT_APPEND_SECONDS, EVENTS
 
 
-async def append(session: AsyncSession, run: RunRow, step_key: str, payloads: Sequence[Payload]) -> int:
+async def append(session: AsyncSession, run_id: str, step_key: str, payloads: Sequence[Payload]) -> int:
     """Append payloads as events of a step, in the session's transaction; returns the run's last seq.
 
     A step that runs again after a kill appends nothing: what (run, step_key) has already is left out.
@@ -30,13 +30,13 @@ async def append(session: AsyncSession, run: RunRow, step_key: str, payloads: Se
         return 0
     # The statement goes by the driver's own connection: the session would not send before it what it holds back.
     await session.flush()
-    notify, worker_id = redis_of(session) is None, owner_of(session, run.id)
-    entry = _Entry(run.id, step_key, payloads, worker_id)
+    notify, worker_id = redis_of(session) is None, owner_of(session, run_id)
+    entry = _Entry(run_id, step_key, payloads, worker_id)
     last, locked = await _append(await statements_of(session), entry, notify=notify)
     if locked and worker_id is not None:
         checked(session)
     if not notify:
-        await wake(session, RUN_EVENTS, run.id)
+        await wake(session, RUN_EVENTS, run_id)
     return last
 
 

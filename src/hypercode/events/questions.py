@@ -66,5 +66,5 @@ async def expire_questions(database: Database) -> int:
 
 async def _tell(session: AsyncSession, run: RunRow, row: QuestionRow, by: str | None) -> None:
     answered = QuestionAnswered(question_id=row.id, state=QuestionState(row.state), answer=row.answer, by=by)
-    await log.append(session, run, f"question:{row.id}:answered", [answered])
+    await log.append(session, run.id, f"question:{row.id}:answered", [answered])
     await resume_run(session, run)

@@ -89,7 +89,7 @@ async def begin_attempt(
         forked_at_seq=run.forked_at_seq,
     )
     await session.flush()
-    await log.append(session, run, "queued", [queued])
+    await log.append(session, run.id, "queued", [queued])
     await enqueue_run(session, run)
     return run
 

@@ -23,7 +23,7 @@ from hypercode.runs.waiting import Park
 from hypercode.settings import Settings
 from hypercode.store import budgets
 from hypercode.store.budgets import Held
-from hypercode.store.runs import get_run, locked_run
+from hypercode.store.runs import locked_run
 from hypercode.store.tables import RunRow
 
 HINT = "Raise the task's budget and start it again. A run that waits for a top-up is paused: `hypercode task top-up`."
@@ -68,9 +68,7 @@ class Purse:
         if isinstance(answer, Refusal):
             return await self._refused(session, key, need, answer)
         if answer.lost:
-            await log.append(
-                session, await get_run(session, self._run_id), f"{key}:lost:{answer.owner}", [LOST]
-            )
+            await log.append(session, self._run_id, f"{key}:lost:{answer.owner}", [LOST])
         if answer.was_paused:
             await self._go_on(session, key)
         return answer
@@ -150,7 +148,7 @@ class Purse:
             run.status, run.wait_reason = RunStatus.WAITING.value, WaitReason.BUDGET.value
             run.waiting_since = now
             events = [_waits(message), _reached(run, refused, message, expires_at)]
-            await log.append(session, run, f"budget:{key}:{refused.account.revision}:reached", events)
+            await log.append(session, run.id, f"budget:{key}:{refused.account.revision}:reached", events)
         return Stopped(Why.PAUSED, message)
 
     async def _go_on(self, session: AsyncSession, key: str) -> None:
@@ -160,7 +158,7 @@ class Purse:
             run.waited_s += (datetime.now(UTC) - run.waiting_since).total_seconds()
         run.status, run.wait_reason, run.waiting_since = RunStatus.RUNNING.value, None, None
         going = RunStatusChanged(status=RunStatus.RUNNING, wait_reason=None, detail="Going on")
-        await log.append(session, run, f"budget:{key}:{run.segment}:going_on", [going])
+        await log.append(session, run.id, f"budget:{key}:{run.segment}:going_on", [going])
 
 
 LOST = NoticeRaised(

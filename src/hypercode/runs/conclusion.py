@@ -44,7 +44,7 @@ async def export_diff(services: Services, facts: RunFacts) -> dict[str, Any]:
             deletions=exported.deletions,
             head_tree=exported.head_tree,
         )
-        await log.append(session, run, "diff", [event])
+        await log.append(session, run.id, "diff", [event])
     return {"head_commit": exported.head_commit, **event.model_dump(mode="json")}
 
 

@@ -78,7 +78,7 @@ async def write_end(
         elapsed_s=(now - run.created_at).total_seconds(),
     )
     ended, event = run_ended(outcome, used, [str(path) for path in run.protected_paths or ()], head, verified)
-    await log.append(session, run, "finished", [ended, event])
+    await log.append(session, run.id, "finished", [ended, event])
     await withdraw_approvals(session, run.id)
     await withdraw_questions(session, run.id)
     if run.parent_run_id is not None:

@@ -16,14 +16,13 @@ from hypercode.runs.eras import head_of, line_to, told_by
 from hypercode.runs.settling import settle
 from hypercode.runs.stopping import stop
 from hypercode.store.approvals import CALL, withdraw_approvals
+from hypercode.store.journal import WORKER
 from hypercode.store.questions import withdraw_questions
 from hypercode.store.runs import locked_tree
 from hypercode.store.steering import pending_commands
 from hypercode.store.tables import JournalRow, RunCommandRow, RunRow
 
 COMPLETED = re.compile(r"tool:((\d+)\.\d+):completed")
-COPIED = "worker"
-"""The owner of entries that no tool process made: the audit has their decision under the call that was made."""
 
 
 async def apply_rewinds(session: AsyncSession, run: RunRow) -> bool:
@@ -52,7 +51,7 @@ async def _begin_era(session: AsyncSession, run: RunRow, row: RunCommandRow) -> 
         back = RunStatusChanged(
             status=RunStatus.RUNNING, wait_reason=None, detail=f"Goes on from event {row.seq}"
         )
-        await log.append(session, run, f"era:{run.era}", [back])
+        await log.append(session, run.id, f"era:{run.era}", [back])
 
 
 async def copy_answers(session: AsyncSession, origin: RunRow, seq: int, run: RunRow, prefix: str) -> None:
@@ -90,7 +89,7 @@ async def _copy(session: AsyncSession, known: tuple[str, str], run: RunRow, key:
         "tool": row.tool,
         "arguments_sha256": row.arguments_sha256,
         "state": row.state,
-        "owner": COPIED,
+        "owner": WORKER,
         "result": row.result,
         "started_at": row.started_at,
         "ended_at": row.ended_at,

@@ -3,74 +3,54 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Iterable
-from contextlib import suppress
 from typing import Any
 
-from opentelemetry.trace import SpanKind
-from sqlalchemy import select
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from hypercode.agents.context import person_message
 from hypercode.agents.intent import (
     CallModel,
     CallTools,
     ChildEnded,
     ChildrenEnded,
-    ModelAnswer,
     ToolOutcome,
     ToolsDone,
     WaitForChildren,
 )
 from hypercode.domain.artifact import ArtifactKind
 from hypercode.domain.budget import Need
-from hypercode.domain.errors import Conflict, ModelFailed
+from hypercode.domain.errors import Conflict
 from hypercode.domain.event import (
-    NoticeRaised,
     PlanItemChanged,
     ToolCallProgressed,
 )
 from hypercode.domain.run import RunStatus, WaitReason
 from hypercode.events import log
 from hypercode.events.eras import in_era
-from hypercode.llm.base import Model, ModelReply, ModelRequest, RequestedCall, ToolSpec
-from hypercode.llm.models import provider_of, resolve
-from hypercode.llm.retries import complete_patiently
+from hypercode.llm.base import RequestedCall, ToolSpec
 from hypercode.platform_api import types as api
-from hypercode.runs.budget import Purse, model_need, tool_need
+from hypercode.runs.budget import Purse, tool_need
 from hypercode.runs.hands import Hands
-from hypercode.runs.inbox import Interrupted, to_its_end, unless_interrupted, words_after, words_before
+from hypercode.runs.inbox import Interrupted, unless_interrupted
 from hypercode.runs.interruption import outcomes_so_far
+from hypercode.runs.model_calls import ModelCalls
 from hypercode.runs.preparation import RunFacts
 from hypercode.runs.reports import report_of
 from hypercode.runs.services import Services
 from hypercode.runs.snapshots import Snapshots
-from hypercode.runs.speech import Speech, speaking, without_secrets
 from hypercode.runs.telling import (
     CHILDREN_AWAITED,
     CHILDREN_ENDED,
     call_completed,
     call_requested,
-    turn_completed,
 )
 from hypercode.runs.waiting import Park, Waiting, asks_a_person
 from hypercode.store.approvals import CALL
 from hypercode.store.artifacts import artifacts_of
 from hypercode.store.budgets import Held
+from hypercode.store.journal import keep_done
 from hypercode.store.runs import children_of, get_run
-from hypercode.store.secrets import was_given_secrets
 from hypercode.store.steering import interrupt_waits
 from hypercode.store.tables import JournalRow, RunRow
-from hypercode.telemetry.metrics import (
-    COST_USD,
-    MODEL_CALL_SECONDS,
-    MODEL_WAITS,
-    TOKENS,
-    TURNS,
-    begin_at_zero,
-    timed,
-)
-from hypercode.telemetry.tracing import span
 
 CHILD_SWEEP_S = 5.0
 
@@ -94,125 +74,15 @@ class Intents:
         self._waiting = waiting
         self._facts = facts
         self._hands = hands
-        self._model: Model | None = None
-        self._provider = provider_of(facts.model)
-        begin_at_zero(MODEL_CALL_SECONDS, [self._provider], ["done", "failed"])
-        begin_at_zero(MODEL_WAITS, [self._provider])
-        for counter in (TURNS, COST_USD):
-            begin_at_zero(counter, [facts.role.value], [self._provider])
+        self._model_calls = ModelCalls(services, facts, self._purse)
 
     async def close(self) -> None:
         """Close the model's connections; called when a worker is done with the run."""
-        if self._model is not None:
-            await self._model.aclose()
+        await self._model_calls.aclose()
 
     async def call_model(self, intent: CallModel) -> dict[str, Any]:
         """Ask the model once; a reply that was received before a kill is not paid for again."""
-        key = in_era(f"model:{intent.turn}")
-        while True:
-            with suppress(Interrupted):
-                return await unless_interrupted(
-                    self._services, self._facts.run_id, self._call_model(intent, key)
-                )
-
-    async def _call_model(self, intent: CallModel, key: str) -> dict[str, Any]:
-        facts = self._facts
-        async with self._services.database.transaction() as session:
-            known = await session.scalar(
-                select(JournalRow.result).where(JournalRow.run_id == facts.run_id, JournalRow.key == key)
-            )
-            if known is not None:
-                return known
-            given_secrets = await was_given_secrets(session, facts.run_id)
-            before = await words_before(session, facts.run_id, key)
-        request = ModelRequest(
-            model=facts.model,
-            messages=[*intent.messages, *map(person_message, before)],
-            tools=intent.tools,
-            run_key=f"{facts.role.value}:{facts.goal}",
-            turn=intent.turn,
-        )
-        if self._model is None:
-            self._model = resolve(facts.model, self._services.settings.llm)
-        held = await self._purse.take(key, model_need(self._model.most(request), self._services.settings))
-        started = time.monotonic()
-        reply = await self._ask(self._model, request, held, given_secrets=given_secrets)
-        answer = ModelAnswer(**dict(reply), before=before)
-        # A reply that is here is paid for: it is kept, whoever interrupts now.
-        kept = await to_its_end(
-            self._keep_reply(key, intent, answer, held, (time.monotonic() - started) * 1000)
-        )
-        return kept.model_dump(mode="json")
-
-    async def _ask(
-        self, model: Model, request: ModelRequest, held: Held, *, given_secrets: bool
-    ) -> ModelReply:
-        """Ask, patiently; a call that the provider refused costs nothing."""
-        with (
-            span("model call", SpanKind.CLIENT, model=self._facts.model),
-            timed(MODEL_CALL_SECONDS, self._provider),
-        ):
-            try:
-                async with speaking(
-                    self._services, self._facts.run_id, request.turn, given_secrets=given_secrets
-                ) as speech:
-                    reply = await complete_patiently(
-                        model,
-                        request,
-                        on_wait=self._on_wait(f"model:{request.turn}", speech),
-                        on_text=speech.hear if self._services.settings.llm.stream else None,
-                    )
-            except ModelFailed:
-                await self._purse.give_back(held)
-                raise
-        return await without_secrets(self._services, self._facts.run_id, reply) if given_secrets else reply
-
-    def _on_wait(self, key: str, speech: Speech):
-        waits = 0
-
-        async def on_wait(seconds: float, failure: ModelFailed) -> None:
-            nonlocal waits
-            waits += 1
-            MODEL_WAITS.labels(self._provider).inc()
-            await speech.again()
-            await self._services.record(
-                self._facts.run_id,
-                f"{key}:wait:{waits}",
-                NoticeRaised(
-                    level="warning",
-                    code=failure.code,
-                    message=f"{failure.message} Trying again in {seconds:.0f} s.",
-                    hint=failure.hint,
-                ),
-            )
-
-        return on_wait
-
-    async def _keep_reply(
-        self, key: str, intent: CallModel, reply: ModelAnswer, held: Held, duration_ms: float
-    ) -> ModelAnswer:
-        facts, turn = self._facts, intent.turn
-        async with self._services.database.transaction() as session:
-            await self._purse.settle_reply(session, held, reply)
-            run = await get_run(session, facts.run_id)
-            if intent.may_end and reply.text.strip() and not reply.calls:
-                after = await words_after(session, facts.run_id, key)
-                reply = reply.model_copy(update={"after": after})
-            await session.execute(_journal_entry(run, key, reply))
-            run.tokens_in += reply.tokens_in
-            run.tokens_out += reply.tokens_out
-            run.cost_usd += reply.cost_usd or 0.0
-            run.turns = turn
-            await log.append(session, run, f"model:{turn}", [turn_completed(turn, reply, duration_ms)])
-        self._count(reply)
-        return reply
-
-    def _count(self, reply: ModelReply) -> None:
-        labels = (self._facts.role.value, self._provider)
-        TURNS.labels(*labels).inc()
-        TOKENS.labels(*labels, "in").inc(reply.tokens_in)
-        TOKENS.labels(*labels, "out").inc(reply.tokens_out)
-        COST_USD.labels(*labels).inc(reply.cost_usd or 0.0)
+        return await self._model_calls.call(intent)
 
     async def call_tools(self, intent: CallTools, turn: int) -> dict[str, Any]:
         """Call the tools; each call has its own key, so a repeated step repeats no effect. Every call is answered."""
@@ -282,8 +152,7 @@ class Intents:
             async with self._services.database.transaction() as session:
                 answer = await self._purse.reserve(session, name, need, adopt=True)
                 if isinstance(answer, Held):
-                    run = await get_run(session, self._facts.run_id)
-                    await log.append(session, run, f"tool:{n}:requested", [requested])
+                    await log.append(session, self._facts.run_id, f"tool:{n}:requested", [requested])
             held = await self._purse.granted(answer)
         return held
 
@@ -368,7 +237,7 @@ class Intents:
                     api.DiffApply(run_id=run.id, workspace_id=self._facts.workspace_id, diff=diff)
                 )
         async with self._services.database.transaction() as session:
-            await session.execute(_journal_entry(run, key, None))
+            await keep_done(session, run, key, "merge")
 
 
 async def _side_by_side(calls: Iterable[Awaitable[ToolOutcome]]) -> list[ToolOutcome]:
@@ -378,21 +247,3 @@ async def _side_by_side(calls: Iterable[Awaitable[ToolOutcome]]) -> list[ToolOut
         if isinstance(each, BaseException):
             raise each
     return [each for each in ended if isinstance(each, ToolOutcome)]
-
-
-def _journal_entry(run: RunRow, key: str, reply: ModelReply | None):
-    return (
-        insert(JournalRow)
-        .values(
-            run_id=run.id,
-            key=key,
-            organisation_id=run.organisation_id,
-            project_id=run.project_id,
-            tool="model" if reply is not None else "merge",
-            arguments_sha256="",
-            state="done",
-            owner="worker",
-            result=reply.model_dump(mode="json") if reply is not None else {},
-        )
-        .on_conflict_do_nothing()
-    )

@@ -23,7 +23,7 @@ async def write_paused(session: AsyncSession, run: RunRow) -> None:
         paused = RunStatusChanged(
             status=RunStatus.WAITING, wait_reason=WaitReason.PAUSED, detail="Paused by a person"
         )
-        await log.append(session, run, f"paused:{run.segment}", [paused])
+        await log.append(session, run.id, f"paused:{run.segment}", [paused])
     await settle_pauses(session, run)
 
 
@@ -47,7 +47,7 @@ async def end_pause(session: AsyncSession, run: RunRow) -> None:
         resumed = RunStatusChanged(
             status=RunStatus.QUEUED, wait_reason=None, detail="Resumed; a worker takes it up"
         )
-        await log.append(session, run, f"resumed:{run.segment}", [resumed])
+        await log.append(session, run.id, f"resumed:{run.segment}", [resumed])
     await resume_run(session, run)
 
 
@@ -56,4 +56,4 @@ async def write_going_on(session: AsyncSession, run: RunRow) -> None:
     if run.status == RunStatus.QUEUED.value and run.started_at is not None:
         run.status = RunStatus.RUNNING.value
         going_on = RunStatusChanged(status=RunStatus.RUNNING, wait_reason=None, detail="Going on")
-        await log.append(session, run, f"going-on:{run.segment}", [going_on])
+        await log.append(session, run.id, f"going-on:{run.segment}", [going_on])

@@ -93,7 +93,7 @@ async def begin(services: Services, run_id: str, segment: int) -> dict[str, Any]
             environment=EnvironmentSettings.model_validate(project.environment),
         )
         run.status, run.started_at = RunStatus.RUNNING.value, datetime.now(UTC)
-        await log.append(session, run, "begin", [BEGUN])
+        await log.append(session, run.id, "begin", [BEGUN])
     return facts.model_dump(mode="json")
 
 

@@ -151,4 +151,4 @@ async def _hold(session: AsyncSession, queued: Queued, limit: Limit) -> None:
         wait_reason=WaitReason.LIMIT,
         detail=f"{words[limit]}; this one waits its turn",
     )
-    await log.append(session, run, f"held:{run.segment}:{limit.value}", [told])
+    await log.append(session, run.id, f"held:{run.segment}:{limit.value}", [told])

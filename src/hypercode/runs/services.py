@@ -10,7 +10,7 @@ from hypercode.runs.control import RunControl
 from hypercode.settings import Settings
 from hypercode.store.artifacts import ArtifactStore
 from hypercode.store.database import Database
-from hypercode.store.runs import get_run, update_run
+from hypercode.store.runs import update_run
 from hypercode.verification.client import VerifierClient
 
 
@@ -34,4 +34,4 @@ class Services:
         async with self.database.transaction() as session:
             # The run before its events: in the same order as whoever decides what the run waits for.
             await update_run(session, run_id, **columns)
-            await append(session, await get_run(session, run_id), step_key, payloads)
+            await append(session, run_id, step_key, payloads)

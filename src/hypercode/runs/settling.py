@@ -46,7 +46,7 @@ async def settle(
     await session.flush()
     # To a run that has ended nothing more is told: the row alone says what became of the command.
     if not RunStatus(run.status).ended:
-        await log.append(session, run, f"command:{row.id}:settled", [told])
+        await log.append(session, run.id, f"command:{row.id}:settled", [told])
 
 
 async def settle_pauses(session: AsyncSession, run: RunRow) -> None:

@@ -48,7 +48,7 @@ class Snapshots:
                 seq = await seq_of(session, run_id, "workspace") or 0
                 await add_snapshot(session, run, seq, BASE, "", taken)
             elif taken is not None:
-                await append(session, run, "snapshots:failed", [taken])
+                await append(session, run_id, "snapshots:failed", [taken])
 
     async def after(
         self, tool: str, step_key: str, payloads: Sequence[Payload], *, first: First | None = None
@@ -65,12 +65,12 @@ class Snapshots:
         async with self._services.database.transaction() as session:
             if first is not None:
                 await first(session)
-            run = await get_run(session, run_id)
-            last = await append(session, run, step_key, payloads)
+            last = await append(session, run_id, step_key, payloads)
             if isinstance(taken, Snapshot):
+                run = await get_run(session, run_id)
                 await add_snapshot(session, run, last - len(payloads) + 1, in_era(step_key), tool, taken)
             elif taken is not None:
-                await append(session, run, "snapshots:failed", [taken])
+                await append(session, run_id, "snapshots:failed", [taken])
 
     async def _take(self, key: str) -> Snapshot | NoticeRaised | None:
         """Take one, or say why there is none; a run is not failed for what it can go on without."""

@@ -79,7 +79,7 @@ class Steering:
         requested = CommandRequested(
             command_id=row.id, verb=Verb(row.verb), text=row.text, seq=row.seq, by=self._user.name
         )
-        await log.append(self._session, run, f"command:{row.id}:requested", [requested])
+        await log.append(self._session, run.id, f"command:{row.id}:requested", [requested])
 
     async def withdraw(self, run: RunRow, command_id: str) -> RunCommand:
         """Take back a command that waits; raises Conflict when it was settled."""

@@ -60,7 +60,7 @@ async def _change(
     for run_id in await _told(session, task.id, set(paused)):
         run = await locked_run(session, run_id)
         raised = BudgetRaised(limits=limits, before=account.limits, by=by)
-        await log.append(session, run, f"budget:{account.revision + 1}:raised", [raised])
+        await log.append(session, run.id, f"budget:{account.revision + 1}:raised", [raised])
         if run_id in paused and not await still_refused(session, paused[run_id]):
             await resume_run(session, run)
     return await task_budget(session, task)

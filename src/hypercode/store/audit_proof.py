@@ -10,11 +10,10 @@ from sqlalchemy.ext.asyncio import AsyncResult, AsyncSession
 
 from hypercode.store.audit import GENESIS, row_hash
 from hypercode.store.audit_seals import SealHead, seal_hash, seal_head
+from hypercode.store.journal import WORKER
 from hypercode.store.tables import AuditHeadRow, AuditRow, AuditSealRow, JournalRow, RunRow
 
 ROWS_AT_ONCE = 2000
-WORKER = "worker"
-"""Owner of journal rows that are no tool calls."""
 
 ROW = AuditRow.__table__.c
 SEAL = AuditSealRow.__table__.c

@@ -77,11 +77,15 @@ class Database:
         self.url = url
         self.redis = redis
         self.engine = create_async_engine(
-            psycopg_url(url), pool_size=pool_size, max_overflow=OVERFLOW, pool_pre_ping=False
+            psycopg_url(url),
+            pool_size=pool_size,
+            max_overflow=OVERFLOW,
+            pool_pre_ping=False,
+            pool_use_lifo=True,
         )
         event.listen(self.engine.sync_engine, "connect", _limit_idle_transactions)
         self._single = create_async_engine(
-            psycopg_url(url), pool_size=SINGLE, max_overflow=0, pool_reset_on_return=None,
+            psycopg_url(url), pool_size=SINGLE, max_overflow=0, pool_reset_on_return=None, pool_use_lifo=True,
             connect_args={"autocommit": True},
         )  # fmt: skip
         self.most_connections = pool_size + OVERFLOW + SINGLE

@@ -8,11 +8,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from hypercode.domain.errors import Unavailable
 from hypercode.store.audit import AuditedCall, append_audit, open_decisions
-from hypercode.store.tables import JournalRow
+from hypercode.store.tables import JournalRow, RunRow
 
 RUNNING = "running"
 DONE = "done"
 UNKNOWN = "unknown"
+
+WORKER = "worker"
+"""The owner of entries that no tool process made: the audit knows nothing of them."""
 
 TOOLS = "hypercode-tools"
 """The name of the tools process at Postgres."""
@@ -51,6 +54,25 @@ async def claim_key(session: AsyncSession, call: AuditedCall, key: str, owner: s
             execution_options={"populate_existing": True},
         )
     ).scalar_one()
+
+
+async def keep_done(session: AsyncSession, run: RunRow, key: str, what: str) -> None:
+    """Write down that the worker itself has done something under this key; it is not done again."""
+    await session.execute(
+        insert(JournalRow)
+        .values(
+            run_id=run.id,
+            key=key,
+            organisation_id=run.organisation_id,
+            project_id=run.project_id,
+            tool=what,
+            arguments_sha256="",
+            state=DONE,
+            owner=WORKER,
+            result={},
+        )
+        .on_conflict_do_nothing()
+    )
 
 
 def reclaim_key(row: JournalRow, owner: str) -> None:

@@ -107,11 +107,6 @@ async def known_to(session: AsyncSession, run_id: str) -> list[SecretUseRow]:
     return list(await session.scalars(_known_to(run_id)))
 
 
-async def was_given_secrets(session: AsyncSession, run_id: str) -> bool:
-    """Return whether a run, or one above it, was ever given a secret."""
-    return bool(await session.scalar(select(_known_to(run_id).exists())))
-
-
 def _known_to(run_id: str) -> Select[SecretUseRow]:
     line = select(RunRow.id, RunRow.parent_run_id).where(RunRow.id == run_id).cte("line", recursive=True)
     line = line.union(select(RunRow.id, RunRow.parent_run_id).join(line, RunRow.id == line.c.parent_run_id))

@@ -63,7 +63,7 @@ async def ask(session: AsyncSession, run: RunRow, asked: AskedCall) -> ApprovalR
     if row.state == ApprovalState.DENIED.value:
         return PolicyDenied(_denied_words(row), hint="Do without it, and say so in your summary.")
     if new:
-        await log.append(session, run, f"approval:{row.id}:requested", [_requested(row)])
+        await log.append(session, run.id, f"approval:{row.id}:requested", [_requested(row)])
     return PendingApproval(
         f"{asked.reason} (rule {asked.rule})",
         hint="They are asked now. Once they have approved it, the same call passes.",

@@ -281,4 +281,4 @@ async def _tell(session: AsyncSession, rows: Sequence[DeploymentRow]) -> None:
             image=row.image,
             port=row.port,
         )
-        await event_log.append(session, run, f"deployment:{row.id}:{secrets.token_hex(8)}", [payload])
+        await event_log.append(session, run.id, f"deployment:{row.id}:{secrets.token_hex(8)}", [payload])

@@ -69,7 +69,7 @@ class Questions:
                 raise NotFound("the run is gone")
             row, new = await ask_question(session, grant, question, options, expires_at)
             if new:
-                await log.append(session, run, f"question:{row.id}:asked", [_asked(row)])
+                await log.append(session, run.id, f"question:{row.id}:asked", [_asked(row)])
         if row.state == QuestionState.ANSWERED.value and row.answer is not None:
             who = "The client that asked" if row.answered_by == BY_CLIENT else "The person"
             return ToolReply(

@@ -53,7 +53,7 @@ class Secrets:
             uses = await use_secrets(session, run, names)
             for use in uses:
                 used = SecretUsed(name=use.name, version=use.version)
-                await log.append(session, run, f"secret:{use.name}:{use.version}", [used])
+                await log.append(session, run.id, f"secret:{use.name}:{use.version}", [used])
             values = {use.name: self._opened(use) for use in uses}
         self._learn(grant.run_id, uses)
         return values
