@@ -37,21 +37,24 @@ def write_script(path: Path) -> None:
 
 @dataclass
 class Viewer:
-    """Watches one run to its end, by turns at one gateway and the other; goes on from its last id after every break."""
+    """Watches one run to its end, by turns at one gateway and the other; goes on from its last id after every break.
+
+    It gives up when no gateway has told it anything for long: a heartbeat is something too.
+    """
 
     urls: list[str]
     headers: dict[str, str]
     run_id: str
     events: list[dict[str, Any]] = field(default_factory=list)
     reconnects: int = 0
+    heard_at: float = 0.0
     over: threading.Event = field(default_factory=threading.Event)
 
     def watch(self) -> None:
-        deadline = time.monotonic() + AWAY_S
-        while not self.over.is_set() and time.monotonic() < deadline:
+        self.heard_at = time.monotonic()
+        while not self.over.is_set() and time.monotonic() < self.heard_at + AWAY_S:
             try:
                 self._follow(self.urls[self.reconnects % len(self.urls)])
-                deadline = time.monotonic() + AWAY_S
             except httpx2.HTTPError:
                 time.sleep(0.05)
             self.reconnects += 1
@@ -65,6 +68,7 @@ class Viewer:
         ):
             stream.raise_for_status()
             for line in stream.iter_lines():
+                self.heard_at = time.monotonic()
                 event = json.loads(line.removeprefix("data: ")) if line.startswith("data: ") else {}
                 if "seq" in event:
                     self.events.append(event)
@@ -158,6 +162,12 @@ class Team:
         return [run_id for run_id, viewer in self.viewers.items() if not viewer.over.is_set()]
 
     def until_done(self, seconds: float) -> None:
-        wait_for(lambda: not self.live(), "the end of all runs", seconds)
+        try:
+            wait_for(lambda: not self.live(), "the end of all runs", seconds)
+        except AssertionError as late:
+            states = self._cluster.state_of(self.live())
+            heard = [f"{run_id}: heard {time.monotonic() - self.viewers[run_id].heard_at:.0f} s ago, "
+                     f"{len(self.viewers[run_id].events)} events" for run_id in self.live()]  # fmt: skip
+            raise AssertionError("\n".join([str(late), states, *heard])) from late
         for thread in self._threads:
             thread.join(10)

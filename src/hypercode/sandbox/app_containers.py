@@ -233,6 +233,12 @@ class AppContainers:
 
     async def _running(self, container_id: str, owner: str) -> dict[str, Any]:
         found = await self._found(container_id, owner)
+        if found["State"]["Status"] == "created":
+            # Its start goes on, or its caller hung up, and it is about to be removed.
+            raise SandboxDown(
+                "the container has not started",
+                hint="It may be starting: look again. One that does not start is removed with container_rm.",
+            )
         if not found["State"]["Running"]:
             raise SandboxDown(
                 f"the container has ended with exit code {found['State'].get('ExitCode')}",
