@@ -60,7 +60,8 @@ def test_nothing_is_lost_repeated_or_silent_whatever_is_killed(
         "counted",
         f"Storm, seed {SEED}: {sum(map(len, storm.recovered.values()))} kills over {books.runs} runs of {books.turns} turns in all, "
         f"{len(books.repeated)} finished steps repeated, {len(books.streamed)} events lost or doubled, "
-        f"{len(books.doubled)} tool effects doubled, {len(books.silent)} silent, {books.uncertain} calls told as uncertain.",
+        f"{len(books.doubled)} tool effects doubled, {len(books.silent)} silent, {books.uncertain} calls told as uncertain; "
+        f"{sum(viewer.reconnects - 1 for viewer in team.viewers.values())} ways of viewers over two gateways were cut.",
     )
     for victim, seconds in sorted(storm.recovered.items()):
         ordered = sorted(seconds)

@@ -52,6 +52,13 @@ class Watcher:
         return time.monotonic()
 
 
+def check_told(logs: list[structlog.typing.EventDict]) -> None:
+    """It was away and is back; on a machine that is busy enough once more than it was made to be."""
+    told = [entry["event"] for entry in logs]
+    assert told == ["redis.away", "redis.back"] * (len(told) // 2)
+    assert told != []
+
+
 async def subscribers(server: RedisServer, number: int) -> None:
     name = redis_channel(RUN_EVENTS)
     while dict(server.client.pubsub_numsub(name))[name] < number:  # noqa: ASYNC110 - only Redis knows
@@ -119,7 +126,7 @@ async def test_redis_killed_and_back_under_a_stream_loses_and_doubles_nothing(
             group.cancel_scope.cancel()
     assert watcher.seen == list(range(1, 43))
     assert woken < SWEEP_S
-    assert [entry["event"] for entry in logs] == ["redis.away", "redis.back"]
+    check_told(logs)
 
 
 async def test_redis_that_is_away_at_the_start_is_found_when_it_comes(
@@ -137,7 +144,7 @@ async def test_redis_that_is_away_at_the_start_is_found_when_it_comes(
             await subscribers(redis_server, 1)
             group.cancel_scope.cancel()
     await database.dispose()
-    assert [entry["event"] for entry in logs] == ["redis.away", "redis.back"]
+    check_told(logs)
 
 
 async def test_a_hanging_redis_costs_a_call_a_tenth_of_a_second_and_most_calls_nothing(
@@ -175,7 +182,7 @@ async def test_a_hanging_redis_costs_a_call_a_tenth_of_a_second_and_most_calls_n
         await until_it_answers()
     assert max(at_once) < 1
     assert statistics.median(while_away) < 0.01
-    assert [entry["event"] for entry in logs] == ["redis.away", "redis.back"]
+    check_told(logs)
 
 
 @pytest.mark.parametrize("url", ["redis://user:s3cret@host:no-port/0", "http://:s3cret@host"])
