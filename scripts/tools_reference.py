@@ -28,8 +28,8 @@ A path is relative to the workspace. `..`, absolute paths elsewhere and links th
 `PATH_OUTSIDE`. A list that was cut has `truncated` set; where there is a `next_cursor`, the same call with it as
 `cursor` goes on from there. A cursor works for the same tool, arguments and run only.
 
-Every tool may also answer with `RATE_LIMITED`, `TIMEOUT`, `TOO_LARGE`, `SANDBOX_DOWN`, `UNCERTAIN` (the platform was
-stopped during the call; whether it had an effect is unknown) and `INTERNAL`. Each error has `code`, `message`, `hint`
+Every tool may also answer with `RATE_LIMITED`, `TIMEOUT`, `TOO_LARGE`, `SANDBOX_DOWN`, `UNCERTAIN` (the platform or the
+sandbox went away during the call; whether it had an effect is unknown) and `INTERNAL`. Each error has `code`, `message`, `hint`
 and `retryable`.
 """
 

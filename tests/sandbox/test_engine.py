@@ -1,10 +1,25 @@
 """What a failure of the engine means to a person."""
 
+import aiohttp
 import pytest
 from aiodocker.exceptions import DockerError
 
-from hypercode.domain.errors import HyperCodeError, InvalidArgument, NotFound, SandboxDown, TooLarge
+from hypercode.domain.errors import (
+    HyperCodeError,
+    InvalidArgument,
+    NotFound,
+    SandboxDown,
+    SandboxLost,
+    TooLarge,
+)
 from hypercode.sandbox.engine import engine_error
+
+
+def broken_off() -> DockerError:
+    """As the library raises it for a connection that breaks in the middle of a request."""
+    failure = DockerError(900, "Cannot connect to Docker Engine")
+    failure.__context__ = aiohttp.ServerDisconnectedError()
+    return failure
 
 
 @pytest.mark.parametrize(
@@ -17,10 +32,12 @@ from hypercode.sandbox.engine import engine_error
         (DockerError(500, {"message": "broken"}), SandboxDown),
         (DockerError(900, {"message": "cannot connect"}), SandboxDown),
         (ConnectionRefusedError("refused"), SandboxDown),
+        (ConnectionResetError("reset"), SandboxLost),
+        (broken_off(), SandboxLost),
     ],
 )
 def test_failures_have_a_kind_and_a_hint(failure: Exception, kind: type[HyperCodeError]) -> None:
     error = engine_error(failure)
     assert type(error) is kind
-    if kind in (TooLarge, SandboxDown):
+    if kind in (TooLarge, SandboxDown, SandboxLost):
         assert error.hint

@@ -148,6 +148,12 @@ class SandboxDown(HyperCodeError):
     code = "SANDBOX_DOWN"
 
 
+class SandboxLost(SandboxDown):
+    """The sandbox, or what holds it, went away in the middle of a request: what that has done is not known."""
+
+    code = "SANDBOX_LOST"
+
+
 class EnvironmentFailed(HyperCodeError):
     """The project's environment could not be made; ``phase`` and ``log_tail`` say where and how."""
 

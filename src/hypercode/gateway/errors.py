@@ -44,6 +44,7 @@ STATUS_OF_CODE: dict[str, int] = {
     "SECRET_IN_DIFF": 409,
     "DAMAGED": 500,
     "SANDBOX_DOWN": 503,
+    "SANDBOX_LOST": 503,
     "UNAVAILABLE": 503,
 }
 

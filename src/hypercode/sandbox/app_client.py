@@ -8,7 +8,7 @@ from typing import Any
 import httpx2
 from pydantic import BaseModel
 
-from hypercode.domain.errors import HyperCodeError, SandboxDown
+from hypercode.domain.errors import SandboxDown
 from hypercode.domain.web_exchange import WebAnswer, from_wire
 from hypercode.sandbox import wire
 from hypercode.sandbox.apps import (
@@ -25,9 +25,8 @@ from hypercode.sandbox.apps import (
     RunApp,
 )
 from hypercode.sandbox.base import ExecResult, Progress
-from hypercode.sandbox.errors import error_from
+from hypercode.sandbox.errors import GONE_HINT, error_from, gone, refusal
 
-BROKEN_OFF = "sandboxd broke off its answer"
 Ask = Callable[[str, BaseModel, Any], Awaitable[Any]]
 
 
@@ -43,7 +42,7 @@ class AppClient:
         try:
             async with self._http.stream("POST", "app_build", content=request.model_dump_json()) as response:
                 if response.status_code != 200:
-                    raise _refusal(await response.aread())
+                    raise refusal(await response.aread())
                 async for line in response.aiter_lines():
                     event: dict[str, Any] = json.loads(line)
                     kind = event.pop("type")
@@ -54,8 +53,8 @@ class AppClient:
                     else:
                         raise error_from(event)
         except httpx2.HTTPError as failure:
-            raise _gone(failure) from failure
-        raise SandboxDown("sandboxd broke off the build of the image")
+            raise gone(failure) from failure
+        raise SandboxDown("sandboxd broke off the build of the image", hint=GONE_HINT)
 
     async def run(self, request: RunApp) -> AppInfo:
         """Start a container; an id that runs already is returned as it is."""
@@ -91,20 +90,9 @@ class AppClient:
         try:
             async with self._http.stream("POST", "app_http", content=request.model_dump_json()) as response:
                 if response.status_code != 200:
-                    raise _refusal(await response.aread())
+                    raise refusal(await response.aread())
                 yield await from_wire(response.aiter_raw())
         except ValueError as failure:
             raise SandboxDown("sandboxd sent an answer that can't be read") from failure
         except httpx2.HTTPError as failure:
-            raise _gone(failure) from failure
-
-
-def _refusal(body: bytes) -> HyperCodeError:
-    try:
-        return error_from(json.loads(body))
-    except (ValueError, AttributeError):
-        return SandboxDown("sandboxd sent an answer that can't be read")
-
-
-def _gone(failure: httpx2.HTTPError) -> SandboxDown:
-    return SandboxDown(f"{BROKEN_OFF} ({type(failure).__name__})")
+            raise gone(failure) from failure

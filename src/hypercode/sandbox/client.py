@@ -8,7 +8,7 @@ from pydantic import BaseModel, ValidationError
 
 from hypercode.domain.address import CONNECT_RETRIES, Address, base_url, unix_socket
 from hypercode.domain.environment import Environment
-from hypercode.domain.errors import HyperCodeError, SandboxDown
+from hypercode.domain.errors import SandboxDown
 from hypercode.sandbox import wire
 from hypercode.sandbox.app_client import AppClient
 from hypercode.sandbox.base import (
@@ -27,7 +27,7 @@ from hypercode.sandbox.base import (
     WriteRequest,
     WriteResult,
 )
-from hypercode.sandbox.errors import error_from
+from hypercode.sandbox.errors import GONE_HINT, error_from, gone, refusal
 from hypercode.sandbox.files import (
     Changed,
     ChangeRequest,
@@ -74,7 +74,6 @@ from hypercode.sandbox.worktrees import (
 )
 from hypercode.telemetry.tracing import send_trace
 
-GONE_HINT = "sandboxd is not running or was restarted; its log says why"
 Reply = TypeVar("Reply", bound=BaseModel)
 
 
@@ -120,7 +119,7 @@ class SandboxClient:
                 "POST", "build_environment", content=request.model_dump_json()
             ) as response:
                 if response.status_code != 200:
-                    raise _refusal(await response.aread())
+                    raise refusal(await response.aread())
                 async for line in response.aiter_lines():
                     event: dict[str, Any] = json.loads(line)
                     kind = event.pop("type")
@@ -131,7 +130,7 @@ class SandboxClient:
                     else:
                         raise error_from(event)
         except httpx2.HTTPError as failure:
-            raise _gone(failure) from failure
+            raise gone(failure) from failure
         raise SandboxDown("sandboxd broke off the build of the environment", hint=GONE_HINT)
 
     async def start(self, request: StartSandbox) -> SandboxInfo:
@@ -262,21 +261,10 @@ class SandboxClient:
         try:
             response = await self._http.post(verb, content=request.model_dump_json())
         except httpx2.HTTPError as failure:
-            raise _gone(failure) from failure
+            raise gone(failure) from failure
         if response.status_code != 200:
-            raise _refusal(response.content)
+            raise refusal(response.content)
         try:
             return reply.model_validate_json(response.content)
         except ValidationError as failure:
             raise SandboxDown("sandboxd sent an answer that can't be read", hint=GONE_HINT) from failure
-
-
-def _refusal(body: bytes) -> HyperCodeError:
-    try:
-        return error_from(json.loads(body))
-    except (ValueError, AttributeError):
-        return SandboxDown("sandboxd sent an answer that can't be read", hint=GONE_HINT)
-
-
-def _gone(failure: httpx2.HTTPError) -> SandboxDown:
-    return SandboxDown(f"sandboxd does not answer ({type(failure).__name__})", hint=GONE_HINT)

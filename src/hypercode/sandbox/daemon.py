@@ -82,6 +82,7 @@ STATUS = {
     "CONFLICT": 409,
     "TOO_LARGE": 413,
     "SANDBOX_DOWN": 503,
+    "SANDBOX_LOST": 503,
 }
 KINDS = ("agent", "check", "helper", "build", "egress", "import", "make", "app", "deployment")
 COUNT_TIMEOUT_S = 1.0

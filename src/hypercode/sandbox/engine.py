@@ -14,7 +14,14 @@ import aiohttp
 from aiodocker.exceptions import DockerError
 from aiodocker.stream import Stream
 
-from hypercode.domain.errors import HyperCodeError, InvalidArgument, NotFound, SandboxDown, TooLarge
+from hypercode.domain.errors import (
+    HyperCodeError,
+    InvalidArgument,
+    NotFound,
+    SandboxDown,
+    SandboxLost,
+    TooLarge,
+)
 
 DOWN_HINT = "start the container engine (Docker), check DOCKER_HOST, or run `hypercode doctor`"
 UNREACHED = 900  # the library's own number for: no connection
@@ -32,9 +39,11 @@ def engine_error(failure: Exception) -> HyperCodeError:
         if failure.status == 400:
             return InvalidArgument(f"the container engine refused: {words}")
         return SandboxDown(f"the container engine failed: {words}", hint=DOWN_HINT)
-    return SandboxDown(
-        f"the container engine does not answer: {words or type(failure).__name__}", hint=DOWN_HINT
-    )
+    # The library says "cannot connect" of connections that broke later too.
+    cause = failure.__context__ if isinstance(failure, DockerError) else failure
+    unasked = cause is None or isinstance(cause, aiohttp.ClientConnectorError | ConnectionRefusedError)
+    kind = SandboxDown if unasked else SandboxLost
+    return kind(f"the container engine does not answer: {words or type(failure).__name__}", hint=DOWN_HINT)
 
 
 @asynccontextmanager

@@ -1,9 +1,15 @@
 """Errors over a wire: from (code, message, hint) back to the class of the error tree."""
 
+import json
 from typing import Any
 
+import httpx2
+
 from hypercode.domain import errors
-from hypercode.domain.errors import EnvironmentFailed, HyperCodeError
+from hypercode.domain.errors import EnvironmentFailed, HyperCodeError, SandboxDown, SandboxLost
+
+GONE_HINT = "sandboxd is not running or was restarted; its log says why"
+_NOT_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
 
 _CLASSES: dict[str, type[HyperCodeError]] = {
     kind.code: kind
@@ -32,3 +38,17 @@ def error_from(body: dict[str, Any]) -> HyperCodeError:
         phase, tail = str(body.get("phase", "")), str(body.get("log_tail", ""))
         return EnvironmentFailed(message, phase=phase, log_tail=tail, hint=hint)
     return error_of(code, message or "sandboxd answered with an error", hint)
+
+
+def refusal(body: bytes) -> HyperCodeError:
+    """Return the error that sandboxd answered with."""
+    try:
+        return error_from(json.loads(body))
+    except (ValueError, AttributeError):
+        return SandboxDown("sandboxd sent an answer that can't be read", hint=GONE_HINT)
+
+
+def gone(failure: httpx2.HTTPError) -> SandboxDown:
+    """Return what no answer means: nothing was asked, or something was and nobody will say what became of it."""
+    kind = SandboxDown if isinstance(failure, _NOT_SENT) else SandboxLost
+    return kind(f"sandboxd does not answer ({type(failure).__name__})", hint=GONE_HINT)

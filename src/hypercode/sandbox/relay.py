@@ -15,6 +15,7 @@ from hypercode.domain.errors import (
     HyperCodeError,
     InvalidArgument,
     SandboxDown,
+    SandboxLost,
     TimedOut,
     TooLarge,
 )
@@ -107,8 +108,11 @@ class Relay:
         body = json.dumps(message, separators=(",", ":")).encode()
         if len(body) > MAX_REQUEST:
             raise TooLarge("the request to the sandbox is larger than 96 MiB")
-        async with self._write_lock, engine_failures():
-            await self._stream.write_in(HEADER.pack(len(body)) + body)
+        try:
+            async with self._write_lock, engine_failures():
+                await self._stream.write_in(HEADER.pack(len(body)) + body)
+        except SandboxDown as down:
+            raise SandboxLost(down.message, hint=down.hint) from down
 
     async def _read(self, stream: Stream) -> None:
         buffer = bytearray()
@@ -150,7 +154,8 @@ class Relay:
         self.closed = True
         for answer in [self._hello, *self._waiting.values()]:
             if not answer.done():
-                answer.set_exception(SandboxDown(reason, hint=GONE_HINT))
+                kind = SandboxDown if answer is self._hello else SandboxLost
+                answer.set_exception(kind(reason, hint=GONE_HINT))
                 # Marks the exception as seen: nobody may be waiting for this one.
                 answer.exception()
 

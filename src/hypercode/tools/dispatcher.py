@@ -12,11 +12,19 @@ import structlog
 from mcp import types
 
 from hypercode.domain.approval import binding_of
-from hypercode.domain.errors import HyperCodeError, InvalidArgument, NotFound, PolicyDenied
+from hypercode.domain.errors import (
+    HyperCodeError,
+    InvalidArgument,
+    NotFound,
+    PolicyDenied,
+    SandboxDown,
+    SandboxLost,
+)
 from hypercode.domain.grant import Grant
 from hypercode.domain.ids import new_id
 from hypercode.domain.tool_call import ToolCall
 from hypercode.mcp_protocol.caps import storable
+from hypercode.mcp_protocol.codes import Uncertain
 from hypercode.mcp_protocol.cursors import Cursors
 from hypercode.mcp_protocol.schemas import Arguments, arguments_sha256, parse_arguments
 from hypercode.policy.decide import Allow, Ask, Deny, decide, never
@@ -208,6 +216,8 @@ class Dispatcher:
         try:
             await self._secrets.prepare(run_id)
             result = success(await tool.run(context, arguments))
+        except SandboxLost as lost:
+            result = failure(_lost(tool, lost))
         except HyperCodeError as error:
             result = failure(error)
         except Exception as error:  # the tool guard: a defect of ours must not leak a trace
@@ -223,6 +233,16 @@ class Dispatcher:
             result = replace(result, cpu={"sandbox": seen.container, "whole_us": seen.whole_us})
         await self._ledger.finish(started, result)
         return result
+
+
+def _lost(tool: Tool[Any], lost: SandboxLost) -> HyperCodeError:
+    """What the agent is told: that the call may be made again, unless its effect could come twice then."""
+    if tool.read_only or tool.repeatable:
+        return SandboxDown(lost.message, hint=lost.hint)
+    return Uncertain(
+        f"{lost.message}; whether the effect of this call of {tool.name} happened is unknown",
+        hint="Look at the workspace before you repeat it.",
+    )
 
 
 def _intention(
