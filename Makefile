@@ -3,6 +3,8 @@ SHELL := /bin/bash
 VENV := .venv/bin
 # A file of tests stays with one worker: its containers and its platform are shared inside it.
 TWO := -n 2 --dist loadfile
+# Each is `python -m bench.NAME`, and says with --help what it measures.
+BENCHES := platform tool_call durable_step turns live_runs task_start cancel snapshots viewers wake_ups retention policy llm_call
 ATTACKS := tests/tools/test_attacks*.py tests/tools/test_secrets.py tests/tools/test_deployments.py
 .DEFAULT_GOAL := help
 .PHONY: help conformance judges peers test-stack chaos attacks tools-reference recordings setup setup-dev demo up compose-up compose-down compose-logs test test-fast check web web-check dashboards bench clean
@@ -84,8 +86,8 @@ recordings: ## Record the runs anew that every `make test` replays, in real cont
 tools-reference: ## Write docs/reference/tools.md anew from the tools' schemas
 	$(VENV)/python -m scripts.tools_reference
 
-bench: setup ## Measure what docs/reference/benchmarks.md states
-	$(VENV)/python -m bench.platform
+bench: setup-dev ## Measure what docs/reference/benchmarks.md states (half an hour)
+	@for each in $(BENCHES); do echo "$$each"; $(VENV)/python -m bench.$$each || exit 1; done
 
 clean: ## Remove what was built here (not the platform's data: see `hypercode purge`)
 	rm -rf .venv .tools dist web/node_modules web/.next src/hypercode/gateway/_static

@@ -190,6 +190,8 @@ def _launch(services: Services, database_url: str, worker_id: str, workflow: Wor
         "run_migrations": False,
         "log_level": "WARNING",
         "sys_db_pool_size": 5,
+        # The connection used last knows the statements: it is prepared, not planned anew.
+        "db_engine_kwargs": {"pool_use_lifo": True},
         # As our own connections: a worker that is frozen must not keep others from taking its runs over.
         "sys_db_idle_transaction_timeout_sec": 10.0,
     }
