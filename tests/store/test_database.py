@@ -44,8 +44,10 @@ async def test_a_transaction_of_a_frozen_process_is_ended_unless_it_said_that_it
 ) -> None:
     shown = text("SHOW idle_in_transaction_session_timeout")
     async with database.transaction() as session:
-        assert await session.scalar(shown) == "30s"
+        assert await session.scalar(shown) == "10s"
+        await unhurried(session, 90)
+        assert await session.scalar(shown) == "90s"
         await unhurried(session)
         assert await session.scalar(shown) == "0"
     async with database.transaction() as session:
-        assert await session.scalar(shown) == "30s"
+        assert await session.scalar(shown) == "10s"

@@ -10,9 +10,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from hypercode.domain.artifact import Artifact, ArtifactKind
 from hypercode.domain.errors import NotFound
 from hypercode.domain.ids import new_id
+from hypercode.store.database import unhurried
 from hypercode.store.object_locks import hold
 from hypercode.store.objects import DiskObjects, ObjectStore
 from hypercode.store.tables import ArtifactRow, RunRow
+
+
+PUT_S = 120
+"""A store over a network may be slow, and is asked again."""
 
 
 class ArtifactStore:
@@ -33,6 +38,7 @@ class ArtifactStore:
         """Store bytes; a second put of the same (run, kind, name) replaces what it names."""
         digest = hashlib.sha256(data).hexdigest()
         await hold(session, digest)
+        await unhurried(session, PUT_S)
         await self.objects.put(digest, data)
         row = await session.scalar(
             select(ArtifactRow).where(

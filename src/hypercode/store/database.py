@@ -34,7 +34,9 @@ REDIS = "redis"
 WAKE_UPS = "wake_ups"
 
 OVERFLOW = 10
-IDLE_TRANSACTION_S = 30
+IDLE_TRANSACTION_S = 10
+"""Less than what a lease leaves of the time within which a frozen worker's runs have to go on."""
+
 SINGLE = 10
 
 
@@ -65,9 +67,9 @@ def _limit_idle_transactions(connection: DBAPIConnection, _: object) -> None:
     connection.commit()
 
 
-async def unhurried(session: AsyncSession) -> None:
-    """This transaction may wait for the world outside as long as it takes."""
-    await session.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
+async def unhurried(session: AsyncSession, seconds: int = 0) -> None:
+    """This transaction may wait for the world outside that long; as long as it takes, with 0."""
+    await session.execute(text(f"SET LOCAL idle_in_transaction_session_timeout = '{int(seconds)}s'"))
 
 
 class Database:
