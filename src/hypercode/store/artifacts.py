@@ -15,7 +15,6 @@ from hypercode.store.object_locks import hold
 from hypercode.store.objects import DiskObjects, ObjectStore
 from hypercode.store.tables import ArtifactRow, RunRow
 
-
 PUT_S = 120
 """A store over a network may be slow, and is asked again."""
 
