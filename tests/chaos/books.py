@@ -18,6 +18,7 @@ class Books:
         self.doubled: list[str] = []
         self.silent: list[str] = []
         self.uncertain = 0
+        self.failed: list[str] = []
         self.runs = 0
         self.turns = 0
 
@@ -57,6 +58,8 @@ class Books:
             ]
         if logged and logged[-1]["type"] != "run.finished":
             self.silent.append(f"{run_id}: its last event is {logged[-1]['type']}")
+        elif logged and (end := logged[-1]["payload"])["status"] == "failed":
+            self.failed.append(f"{run_id} failed: {end['error_code']}: {end['error_message']}")
 
     def _effects(self, run_id: str, logged: list[dict[str, Any]], diff: str) -> None:
         ended = {e["payload"]["call_id"]: e["payload"] for e in logged if e["type"] == "tool_call.completed"}

@@ -60,11 +60,12 @@ def test_nothing_is_lost_repeated_or_silent_whatever_is_killed(
         "counted",
         f"Storm, seed {SEED}: {sum(map(len, storm.recovered.values()))} kills over {books.runs} runs of {books.turns} turns in all, "
         f"{len(books.repeated)} finished steps repeated, {len(books.streamed)} events lost or doubled, "
-        f"{len(books.doubled)} tool effects doubled, {len(books.silent)} silent, {books.uncertain} calls told as uncertain; "
+        f"{len(books.doubled)} tool effects doubled, {len(books.silent)} silent, {books.uncertain} calls told as uncertain, "
+        f"{len(books.failed)} runs that failed, each with its reason; "
         f"{sum(viewer.reconnects - 1 for viewer in team.viewers.values())} ways of viewers over two gateways were cut.",
     )
     for victim, seconds in sorted(storm.recovered.items()):
         ordered = sorted(seconds)
         print(f"{victim:15} {len(ordered):4} kills, at work again after {ordered[len(ordered) // 2]:.1f} s median, "
               f"{ordered[-1]:.1f} s at most")  # fmt: skip
-    assert books.findings() == []
+    assert books.findings() == [], "\n".join([*books.findings(), *books.failed])

@@ -24,6 +24,7 @@ PORTS = {
     "tools": 8000, "platform": 8001, "sandboxd": 8000, "verifier": 8000, "egress": 3128, "prometheus": 9090,
 }  # fmt: skip
 HONEST = ("UNCERTAIN", "SANDBOX_DOWN")
+MARKS = 12
 WORKERS = {"worker-architect", "worker-coder"}
 # Who may reach whom; docs/explanation/deployment.md draws it. The workers share their networks.
 REACHES = {
@@ -237,6 +238,36 @@ def test_a_sandbox_reaches_nothing(stack: Stack, admin: Window) -> None:
     assert "FileNotFoundError" in calls[1]["result"], calls[1]
 
 
+def marking(stack: Stack, name: str) -> str:
+    """A model that makes an agent leave marks that can be counted."""
+    turns = [
+        {"say": f"Mark {n}.", "delay_s": 0.4,
+         "calls": [{"tool": "sh_exec", "arguments": {"argv": ["sh", "-c", f"echo mark {n} >> {name}.txt"]}}]}
+        for n in range(MARKS)
+    ]  # fmt: skip
+    return script(stack, name, [*turns, {"say": "Done."}])
+
+
+def check_marks(stack: Stack, admin: Window, run_id: str) -> None:
+    """Each mark stands there once, or the agent was told that it may not: never twice, never lost in silence."""
+    last = finished(admin, run_id)
+    assert last["status"] == "succeeded", json.dumps(last)
+    told = [e["payload"]["code"] for e in admin.events(run_id) if e["type"] == "tool_call.completed"]
+    written = admin.context.request.get(f"{stack.url}/api/v1/artifacts/{last['diff']}").text()
+    assert len(told) == MARKS
+    for n, code in enumerate(told):
+        times = written.count(f"+mark {n}\n")
+        honest = code in ("OK", "UNCERTAIN") if times == 1 else times == 0 and code in HONEST
+        assert honest, f"mark {n} of {run_id}: {code}, {times} times"
+    assert [code for code in told if code not in (*HONEST, "OK")] == []
+
+
+def logs_of(container: str) -> str:
+    """What a container wrote; nothing when it is gone."""
+    done = subprocess.run(["docker", "logs", container], capture_output=True, text=True, check=False)
+    return done.stdout + done.stderr
+
+
 @pytest.mark.parametrize(
     "service",
     [
@@ -252,29 +283,29 @@ def test_a_sandbox_reaches_nothing(stack: Stack, admin: Window) -> None:
     ],
 )
 def test_a_service_dies_under_load_and_nothing_is_lost(stack: Stack, admin: Window, service: str) -> None:
-    marks = 12
-    turns = [
-        {"say": f"Mark {n}.", "delay_s": 0.4,
-         "calls": [{"tool": "sh_exec", "arguments": {"argv": ["sh", "-c", f"echo mark {n} >> marks-{service}.txt"]}}]}
-        for n in range(marks)
-    ]  # fmt: skip
-    model = script(stack, f"marks-{service}", [*turns, {"say": "Done."}])
+    model = marking(stack, f"marks-{service}")
     runs = [start(admin, f"Mark while {service} dies.", model) for _ in range(2)]
     wait_for(lambda: any("turn.completed" in str(admin.events(run)) for run in runs), "the load works", 120)
     stack.kill(service)
     for run_id in runs:
-        last = finished(admin, run_id)
-        assert last["status"] == "succeeded", json.dumps(last)
-        told = [e["payload"]["code"] for e in admin.events(run_id) if e["type"] == "tool_call.completed"]
-        written = admin.context.request.get(f"{stack.url}/api/v1/artifacts/{last['diff']}").text()
-        assert len(told) == marks
-        for n, code in enumerate(told):
-            # Once, or the agent was told that it may not have happened: never twice, never lost in silence.
-            times = written.count(f"+mark {n}\n")
-            assert times == 1 or (times == 0 and code in HONEST), (
-                f"mark {n} of {run_id}: {code}, {times} times"
-            )
-        assert sum(code not in HONEST and code != "OK" for code in told) == 0, told
+        check_marks(stack, admin, run_id)
+
+
+def test_workers_are_added_by_starting_them_and_one_that_is_gone_is_replaced(
+    stack: Stack, admin: Window
+) -> None:
+    stack.compose("up", "--scale", "worker-coder=3")
+    run_id = start(admin, "Mark while a worker goes.", marking(stack, "marks-gone"))
+    workers = [f"{PROJECT}-worker-coder-{n}" for n in (1, 2, 3)]
+
+    def holders() -> list[str]:
+        return [name for name in workers if f'"run_id": "{run_id}", "event": "run.taken"' in logs_of(name)]
+
+    wait_for(lambda: "turn.completed" in str(admin.events(run_id)), "the run works", 120)
+    (holder,) = holders()
+    subprocess.run(["docker", "rm", "--force", holder], capture_output=True, check=True)
+    wait_for(lambda: len(holders()) == 1 and holders() != [holder], "another worker has it", 30)
+    check_marks(stack, admin, run_id)
 
 
 def test_down_leaves_nothing_running(stack: Stack) -> None:

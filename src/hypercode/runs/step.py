@@ -6,13 +6,21 @@ the same place; a person's cancel ends the step at once and is a result as well.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 import structlog
 from dbos import DBOS
 from pydantic import BaseModel
 
-from hypercode.domain.errors import Cancelled, EnvironmentFailed, HyperCodeError, Unavailable
+from hypercode.domain.errors import (
+    Cancelled,
+    EnvironmentFailed,
+    HyperCodeError,
+    SandboxDown,
+    Unavailable,
+)
+from hypercode.domain.event import NoticeRaised
 from hypercode.events.eras import in_era
 from hypercode.runs.asked import digest_of
 from hypercode.runs.segments import PARKED
@@ -28,18 +36,26 @@ logger = structlog.get_logger(__name__)
 Work = Callable[[], Awaitable[dict[str, Any]]]
 T = TypeVar("T")
 ASKED = "asked"
-AWAY = (Unavailable, *DATABASE_AWAY)
+AWAY = (Unavailable, SandboxDown, *DATABASE_AWAY)
 AWAY_PAUSES_S = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 8.0)
-"""A part of the platform that was killed is back within this time, Postgres included."""
+"""A part of the platform that was killed is back within this time, Postgres and the container engine included."""
 
 
-async def patiently(work: Callable[[], Awaitable[T]]) -> T:
-    """Do work that may be done again, as after a kill, until the platform's own parts all answer."""
+async def patiently(
+    work: Callable[[], Awaitable[T]], on_down: Callable[[SandboxDown], Awaitable[None]] | None = None
+) -> T:
+    """Do work that may be done again, as after a kill, until the platform's own parts all answer.
+
+    ``on_down`` is told once when it is the engine that does not: a person may have to start it.
+    """
     for pause in AWAY_PAUSES_S:
         try:
             return await work()
         except AWAY as error:
             logger.warning("part_away", error=type(error).__name__, pause_s=pause)
+            if on_down is not None and isinstance(error, SandboxDown):
+                await on_down(error)
+                on_down = None
             await asyncio.sleep(pause)
     return await work()
 
@@ -88,7 +104,7 @@ class Steps:
         self._done += 1
         question = {} if asked is None else {ASKED: digest_of(asked)}
         # "model:3" is the third of its kind; the label is the kind.
-        kind, name = name.partition(":")[0], in_era(name)
+        kind, plain, name = name.partition(":")[0], name, in_era(name)
 
         async def guarded() -> dict[str, Any]:
             with (
@@ -96,7 +112,7 @@ class Steps:
                 timed(STEP_SECONDS, kind) as timing,
             ):
                 try:
-                    return await self._done_or_parked(work, cancellable=cancellable) | question
+                    return await self._done_or_parked(plain, work, cancellable=cancellable) | question
                 except Cancelled:
                     timing.outcome = "cancelled"
                     return {"cancelled": True, **question}
@@ -112,16 +128,22 @@ class Steps:
 
         return result_of(await DBOS.run_step_async({"name": name}, guarded))
 
-    async def _done_or_parked(self, work: Work, *, cancellable: bool) -> dict[str, Any]:
+    async def _done_or_parked(self, name: str, work: Work, *, cancellable: bool) -> dict[str, Any]:
         while True:
             try:
-                return {"ok": await (self._unless_stopped(work) if cancellable else patiently(work))}
+                doing = self._unless_stopped(name, work) if cancellable else patiently(work)
+                return {"ok": await doing}
             except Park:
                 # Not cancellable: a run that is parked in the database must also be parked here.
                 if await patiently(self._waiting.park):
                     return {PARKED: True}
 
-    async def _unless_stopped(self, work: Work) -> dict[str, Any]:
+    async def _say_down(self, name: str, down: SandboxDown) -> None:
+        trying = f"{down.message}. Trying again for {sum(AWAY_PAUSES_S):.0f} s."
+        notice = NoticeRaised(level="warning", code=down.code, message=trying, hint=down.hint)
+        await self._services.record(self._run_id, f"{name}:down", notice)
+
+    async def _unless_stopped(self, name: str, work: Work) -> dict[str, Any]:
         """Do the work while nobody cancels the run; a pause holds it here, before it begins."""
         control, run_id = self._services.control, self._run_id
         cancelled, rewound = control.cancelled(run_id), control.rewound(run_id)
@@ -129,7 +151,7 @@ class Steps:
             raise Park
         if cancelled.is_set():
             raise Cancelled("The run was cancelled.")
-        task = asyncio.ensure_future(patiently(work))
+        task = asyncio.ensure_future(patiently(work, partial(self._say_down, name)))
         stops = [asyncio.ensure_future(signal.wait()) for signal in (cancelled, rewound)]
         try:
             await asyncio.wait({task, *stops}, return_when=asyncio.FIRST_COMPLETED)

@@ -91,6 +91,7 @@ class RunWorkflow:
         self._facts: RunFacts | None = None
         self._head: dict[str, Any] | None = None
         self._verified: dict[str, Any] | None = None
+        self._agent_began = False
 
     async def go(self) -> bool:
         """Work until the run has ended (True) or its segment has; how it ended is always written down."""
@@ -113,8 +114,7 @@ class RunWorkflow:
                 error_message=failed.message,
                 error_hint=failed.hint,
             )
-            if failed.code == "BUDGET_EXCEEDED":
-                await self._keep_diff_so_far()
+            await self._keep_diff_so_far()
         self._services.control.closing(self._run_id)
         await self._steps.do(
             "finish",
@@ -148,6 +148,7 @@ class RunWorkflow:
         )
         if ERA.get():
             await do("restore", lambda: preparation.restore(services, facts))
+        self._agent_began = True
         finish = await self._agent(facts, checks)
         self._head = await do("diff", lambda: conclusion.export_diff(services, facts))
         head = self._head
@@ -242,8 +243,9 @@ class RunWorkflow:
         return {}
 
     async def _keep_diff_so_far(self) -> None:
+        """What the agent has done is not lost with its run."""
         facts = self._facts
-        if facts is None or self._head is not None:
+        if facts is None or self._head is not None or not self._agent_began:
             return
         try:
             self._head = await self._steps.do(
