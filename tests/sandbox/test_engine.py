@@ -12,7 +12,7 @@ from hypercode.domain.errors import (
     SandboxLost,
     TooLarge,
 )
-from hypercode.sandbox.engine import engine_error
+from hypercode.sandbox.engine import Engine, engine_error
 
 
 def broken_off() -> DockerError:
@@ -41,3 +41,11 @@ def test_failures_have_a_kind_and_a_hint(failure: Exception, kind: type[HyperCod
     assert type(error) is kind
     if kind in (TooLarge, SandboxDown, SandboxLost):
         assert error.hint
+
+
+@pytest.mark.anyio
+async def test_no_number_of_connections_is_the_end() -> None:
+    """Each sandbox keeps two for as long as it lives: with the library's hundred the 51st start waited for ever."""
+    engine = Engine("unix:///nowhere/docker.sock")
+    assert engine.docker.connector.limit == 0
+    await engine.close()

@@ -67,6 +67,16 @@ def pack(files: Iterable[tuple[str, bytes]], *, mode: int = 0o644) -> bytes:
     return buffer.getvalue()
 
 
+def _connected(url: str | None) -> aiodocker.Docker:
+    """The library's client. Its own connector ends at a hundred connections, and each sandbox keeps two."""
+    docker = aiodocker.Docker(url)
+    if isinstance(docker.connector, aiohttp.UnixConnector):
+        docker.session.detach()
+        docker.connector = aiohttp.UnixConnector(docker.connector.path, limit=0)
+        docker.session = aiohttp.ClientSession(connector=docker.connector, timeout=aiohttp.ClientTimeout())
+    return docker
+
+
 class Engine:
     """A connection to the engine, opened at the first call (DOCKER_HOST or the default socket)."""
 
@@ -79,7 +89,7 @@ class Engine:
         """The client; raises SandboxDown when no engine can even be named."""
         if self._docker is None:
             try:
-                self._docker = aiodocker.Docker(self._url)
+                self._docker = _connected(self._url)
             except (ValueError, AssertionError, OSError) as failure:
                 raise SandboxDown(
                     "no container engine was found on this machine", hint=DOWN_HINT
