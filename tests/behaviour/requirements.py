@@ -189,6 +189,10 @@ REQUIREMENTS = {
         "A run can be rewound to any event, and the rewind undone; a fork goes on from any event, apart from its origin.",
         "issue:#5",
     ),
+    "snapshots:given-back": Requirement(
+        "An archived run's snapshots give their room back; it is not forked, and says how it can be brought back.",
+        "issue:#5",
+    ),
     "steer:cancel": Requirement(
         "A cancel ends a run in a model call, while it is parked and while it is paused; a retry begins it anew.",
         "issue:#5",

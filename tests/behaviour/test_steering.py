@@ -286,6 +286,7 @@ async def pruned(steered: Steered) -> int:
 
 
 @pytest.mark.anyio
+@pytest.mark.requirement("snapshots:given-back")
 async def test_an_archived_run_gives_its_snapshots_back_and_goes_on_no_more(steered: Steered) -> None:
     """Last: all ended runs become archives."""
     run_id = steered.start("Archive.")

@@ -37,7 +37,7 @@ async def test_an_archived_run_and_its_events_by_cursor(
         for number in range(4):
             await append(
                 session,
-                run,
+                run.id,
                 f"note:{number}",
                 [NoticeRaised(level="info", code="N", message=str(number), hint="")],
             )
