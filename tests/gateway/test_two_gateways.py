@@ -41,6 +41,11 @@ async def gateways(
     databases = [
         open_database(empty_database.url, SecretStr(redis_server.url), seal_key("shared")) for _ in range(2)
     ]
+    # Their first call makes the connection, which may take longer than a call may on a busy machine.
+    with fail_after(10):
+        for database in databases:
+            while not await database.redis.answers():  # noqa: ASYNC110 - only Redis knows
+                await asyncio.sleep(0.01)
     yield [create_app(settings.model_copy(update={"gateway": limited}), database) for database in databases]
     for database in databases:
         await database.dispose()
