@@ -7,15 +7,11 @@ Starts a platform of its own; a turn is one scripted model call and one ``fs_rea
 
 import argparse
 import json
-import tempfile
-from pathlib import Path
 
 import psycopg
-from tests.behaviour.person import first_admin
 from tests.behaviour.platform import wait_for
 
-from bench.platform import live_platform
-from bench.turns import folder, hand_in, turns_done, write_script
+from bench.turns import scripted_runs
 
 ENDED = b"SELECT FROM runs WHERE id = %(run)s AND ended_at IS NOT NULL"
 ROWS = {
@@ -27,26 +23,15 @@ ROWS = {
 
 
 def measure(turns: int) -> dict[str, object]:
-    with live_platform() as (platform, _), tempfile.TemporaryDirectory(dir="/tmp") as directory:
-        script = Path(directory) / "turns.json"
-        write_script(script, turns)
-        url = json.loads((platform.data_dir / "run" / "supervisor.json").read_text())["database_url"]
-        with first_admin(platform) as person:
-            source = {
-                "name": "turns",
-                "source_kind": "local_path",
-                "source": str(folder(platform.data_dir.parent)),
+    with scripted_runs(1, turns) as (platform, url, run_ids):
+        of_run = {"run": run_ids[0]}
+        with psycopg.connect(url, autocommit=True) as connection:
+            wait_for(lambda: connection.execute(ENDED, of_run).fetchone() is not None, "the end", 600)
+            rows = {
+                name: int(connection.execute(query.encode(), of_run).fetchone()[0])
+                for name, query in ROWS.items()
             }
-            run_ids = hand_in(person, person.post("/projects", source)["id"], script, 1)
-            wait_for(lambda: min(turns_done(url, run_ids)) >= turns, "the last turn", 600)
-            of_run = {"run": run_ids[0]}
-            with psycopg.connect(url, autocommit=True) as connection:
-                wait_for(lambda: connection.execute(ENDED, of_run).fetchone() is not None, "the end", 120)
-                rows = {
-                    name: int(connection.execute(query.encode(), of_run).fetchone()[0])
-                    for name, query in ROWS.items()
-                }
-            swept = platform.command("retention", "run", "--after-days", "0", "--json")
+        swept = platform.command("retention", "run", "--after-days", "0", "--json")
     return {
         "turns": turns,
         "bytes of rows": rows,

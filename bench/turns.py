@@ -13,7 +13,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,9 @@ def hand_in(person: Person, project: str, script: Path, runs: int) -> list[str]:
     return [person.post("/tasks", {**body, "prompt": f"Read {n}."})["run_id"] for n in range(runs)]
 
 
-def measure(runs: int, turns: int) -> dict[str, Any]:
+@contextmanager
+def scripted_runs(runs: int, turns: int) -> Iterator[tuple[Platform, str, list[str]]]:
+    """A platform with runs of that many turns handed in, the address of its database, and their ids."""
     with live_platform() as (platform, _), tempfile.TemporaryDirectory(dir="/tmp") as directory:
         script = Path(directory) / "turns.json"
         write_script(script, turns)
@@ -98,12 +101,16 @@ def measure(runs: int, turns: int) -> dict[str, Any]:
                 "source": str(folder(platform.data_dir.parent)),
             }
             project = person.post("/projects", source)["id"]
-            run_ids = hand_in(person, project, script, runs)
-            wait_for(lambda: min(turns_done(url, run_ids)) >= READY_TURNS, "the first turns", 300)
-            began, cpu, done = time.monotonic(), cpu_seconds(platform), sum(turns_done(url, run_ids))
-            wait_for(lambda: max(turns_done(url, run_ids)) >= turns, "the last turn", 600)
-            seconds, more = time.monotonic() - began, sum(turns_done(url, run_ids)) - done
-            used = {name: after - cpu[name] for name, after in cpu_seconds(platform).items()}
+            yield platform, url, hand_in(person, project, script, runs)
+
+
+def measure(runs: int, turns: int) -> dict[str, Any]:
+    with scripted_runs(runs, turns) as (platform, url, run_ids):
+        wait_for(lambda: min(turns_done(url, run_ids)) >= READY_TURNS, "the first turns", 300)
+        began, cpu, done = time.monotonic(), cpu_seconds(platform), sum(turns_done(url, run_ids))
+        wait_for(lambda: max(turns_done(url, run_ids)) >= turns, "the last turn", 600)
+        seconds, more = time.monotonic() - began, sum(turns_done(url, run_ids)) - done
+        used = {name: after - cpu[name] for name, after in cpu_seconds(platform).items()}
     return {
         "runs at once": runs,
         "turns a second": round(more / seconds, 1),
