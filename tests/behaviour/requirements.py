@@ -190,7 +190,7 @@ REQUIREMENTS = {
         "issue:#5",
     ),
     "snapshots:given-back": Requirement(
-        "An archived run's snapshots give their room back; it is not forked, and says how it can be brought back.",
+        "An archived run's snapshots give their room back; it is not forked, and says what to do instead.",
         "issue:#5",
     ),
     "steer:cancel": Requirement(

@@ -301,8 +301,8 @@ async def test_an_archived_run_gives_its_snapshots_back_and_goes_on_no_more(stee
     archived = steered.platform.command("retention", "run", "--after-days", "0", "--json")
     assert run_id in json.loads(archived.stdout)["archived"], archived.stderr
     refused = steered.tell(run_id, "fork", at_seq=events[-1]["seq"])
-    assert (refused["state"], refused["code"]) == ("refused", "CONFLICT")
-    assert "hypercode retention restore" in refused["hint"]
+    assert (refused["state"], refused["code"]) == ("refused", "POINT_UNREACHABLE")
+    assert ("is archived" in refused["message"], "Retry" in refused["hint"]) == (True, True)
     assert await pruned(steered) == 0, "what is young may be about to be written down"
     assert kept_snapshots(volume, age=True) == kept
     assert await pruned(steered) == kept

@@ -13,7 +13,7 @@ from hypercode.domain.errors import PointUnreachable
 from hypercode.domain.steering import Verb
 from hypercode.events.eras import prefix_of
 from hypercode.runs.segments import finished_steps
-from hypercode.store.archives import check_not_archived
+from hypercode.store.archives import get_archive
 from hypercode.store.runs import get_run
 from hypercode.store.snapshots import snapshot_at
 from hypercode.store.tables import RunCommandRow, RunEventRow, RunHeadRow, RunRow, SnapshotRow
@@ -148,9 +148,12 @@ def _open_ended(counted: dict[str, CountedStep]) -> dict[str, CountedStep]:
 
 
 async def check_point(session: AsyncSession, run: RunRow, seq: int) -> None:
-    """Raise PointUnreachable when nothing can go on from this event, Conflict when what it needs is archived."""
+    """Raise PointUnreachable when nothing can go on from this event."""
     for each in await _line_of_runs(session, run):
-        await check_not_archived(session, each.id)
+        if await get_archive(session, each.id) is not None:
+            raise PointUnreachable(
+                f"Run {each.id} is archived, and its workspace was not kept.", hint=TOO_EARLY
+            )
     if seq > await head_of(session, run.id):
         raise PointUnreachable(
             f"The run has no event {seq} yet.", hint="Its newest events have the highest seq."
